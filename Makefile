@@ -1,0 +1,37 @@
+# What each target does stands behind its ##; `make` alone lists them.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured and pictured network out
+	dvc repro
+	dvc metrics show
+
+test: .venv/installed  ## run the tests
+	python -m pytest
+
+lint: .venv/installed  ## check style (ruff) and types (mypy)
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to requirements.txt
+	pip install --quiet uv==0.13.9
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev \
+	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+
+clean:  ## remove the environment (data, models and reports stay)
+	rm -rf .venv
+
+# The environment, made anew when the pinned dependencies change. The stamp is written last: a broken
+# installation is never taken for a whole one.
+.venv/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.txt
+	@touch $@

@@ -1,0 +1,33 @@
+"""From pixels and labels to what a network takes: flat normalized rows and one-hot targets."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def pixel_statistics(images: Array) -> tuple[float, float]:
+    """Return mean and standard deviation of all pixels of uint8 images, exact: they are sums of whole numbers."""
+    counts = np.bincount(images.reshape(-1), minlength=256)
+    level = np.arange(256)
+    n = int(counts.sum())
+    mean = int(counts @ level) / n
+    variance = int(counts @ level**2) / n - mean**2
+    if variance <= 0:
+        raise ValueError("all pixels of the training images are equal: there is nothing to learn from them")
+    return mean, variance**0.5
+
+
+def normalize(images: Array, mean: float, std: float) -> Array:
+    """Flatten uint8 images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= np.float32(mean)
+    flat /= np.float32(std)
+    return flat
+
+
+def one_hot(labels: Array, classes: int) -> Array:
+    """Return float32 targets (N, classes): 1 in the column of the label, 0 elsewhere."""
+    return np.eye(classes, dtype=np.float32)[labels]

@@ -1,0 +1,111 @@
+"""Parse the IDX format of the original digits, and refuse what is not that.
+
+    byte 0, 1      0
+    byte 2         type of the items, see TYPES
+    byte 3         number of dimensions
+    4 bytes each   the size of each dimension, big-endian
+    the rest       the items, big-endian, the last dimension running fastest
+
+Everything is checked against the size of the file before anything as large as the header claims is allocated.
+"""
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_DIMENSIONS = 8
+LOOKALIKES = {
+    b"\x1f\x8b": "still gzip-compressed",
+    b"<!": "a web page",
+    b"<h": "a web page",
+    b'{"': "JSON",
+    b"PK": "a zip archive",
+    b"version https://git-lfs": "a Git LFS pointer",
+}
+
+
+def read(path: Path | str) -> Array:
+    """Return the array in the IDX file at `path`: read-only, C-contiguous, in the machine's byte order.
+
+    Raises OSError when the file cannot be read, and ValueError, before it allocates what the header claims, when the
+    file is not exactly one well-formed IDX array.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: not a regular file")
+        size = status.st_size
+        try:
+            dtype, shape = parse_header(file.read(4 + 4 * MOST_DIMENSIONS), size)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; delete the file and run `dvc repro fetch`") from None
+        file.seek(4 + 4 * len(shape))
+        data = file.read(size + 1)
+    if len(data) != size - 4 - 4 * len(shape):
+        raise ValueError(f"{path}: changed while it was read; run the stage again")
+    array = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{path}: holds a number that is not finite; delete the file and run `dvc repro fetch`")
+    array.flags.writeable = False
+    return array
+
+
+def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return the type and shape that the first bytes of a file of `size` bytes announce, or raise ValueError."""
+    if size == 0:
+        raise ValueError("empty (0 bytes)")
+    for start, what in LOOKALIKES.items():
+        if head.startswith(start):
+            raise ValueError(f"{what}, not IDX")
+    if size < 4:
+        raise ValueError(f"too short for an IDX header ({size} of 4 bytes)")
+    if head[:2] != b"\0\0":
+        raise ValueError(f"bad magic 0x{head[:4].hex()}: the first two bytes must be 0")
+    code, ndim = head[2], head[3]
+    if code not in TYPES:
+        raise ValueError(f"unknown data type 0x{code:02X} (known: {' '.join(f'{known:02X}' for known in TYPES)})")
+    if not 1 <= ndim <= MOST_DIMENSIONS:
+        raise ValueError(f"{ndim} dimensions; 1 to {MOST_DIMENSIONS} are accepted")
+    if size < 4 + 4 * ndim:
+        raise ValueError(f"header cut: {4 * ndim} bytes needed for {ndim} dimensions, {size - 4} present")
+    dtype = np.dtype(TYPES[code])
+    shape = tuple(int.from_bytes(head[4 + 4 * i : 8 + 4 * i], "big") for i in range(ndim))
+    if 0 in shape:
+        raise ValueError(f"dimension {shape.index(0)} is 0")
+    claimed, present = math.prod(shape) * dtype.itemsize, size - 4 - 4 * ndim
+    if claimed != present:
+        swapped = tuple(int.from_bytes(n.to_bytes(4, "big"), "little") for n in shape)
+        if math.prod(swapped) * dtype.itemsize == present:
+            raise ValueError(f"sizes {shape} do not fit; they look little-endian ({swapped})")
+        if claimed > present:
+            raise ValueError(f"truncated: the header claims {claimed} bytes of data, the file has {present}")
+        raise ValueError(f"{present - claimed} byte(s) after the end of the data")
+    return dtype, shape
+
+
+def check_labeled(images: Array, labels: Array, classes: int, images_path: Path | str, labels_path: Path | str) -> None:
+    """Raise ValueError unless images (N, rows, columns) uint8 and labels (N,) in 0..classes-1 make a labeled set."""
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise ValueError(f"{images_path}: holds {images.ndim}-D {images.dtype}, 3-D uint8 images expected")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(f"{labels_path}: holds {labels.ndim}-D {labels.dtype}, 1-D whole-number labels expected")
+    if len(images) != len(labels):
+        raise ValueError(f"{images_path}: {len(images)} images but {len(labels)} labels in {labels_path}")
+    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    if bad.size:
+        raise ValueError(f"{labels_path}: label {labels[bad[0]]} at index {bad[0]} is outside 0..{classes - 1}")
+    if labels.min() == labels.max():
+        raise ValueError(f"{labels_path}: only class {labels[0]} present")
+    if not images.any():
+        raise ValueError(f"{images_path}: all images are blank")

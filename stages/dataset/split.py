@@ -1,0 +1,28 @@
+"""Set validation examples aside."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def split(labels: Array, validation_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return the indices of the training and the validation examples, each in ascending order.
+
+    The validation examples are drawn class by class, and every class has the share there that it has in `labels`, to
+    within one example. Raises ValueError when no training example would be left.
+    """
+    if validation_size >= len(labels):
+        raise ValueError(
+            f"preprocess.validation_size is {validation_size}, but there are {len(labels)} training images: "
+            "choose a smaller one, so that some are left to train on"
+        )
+    # Spread each class evenly over [0, 1), in random order: the lowest positions hold every class by its share.
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        position[members] = (rng.permutation(len(members)) + 0.5) / len(members)
+    order = np.argsort(position, kind="stable")
+    return np.sort(order[validation_size:]), np.sort(order[:validation_size])

@@ -1,0 +1,71 @@
+"""Score the trained network, once, on the test digits."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from stages.nn.losses import softmax, softmax_cross_entropy
+from stages.nn.network import multilayer_perceptron
+from stages.nn.training import predict
+from stages.pipeline import files, stage
+from stages.report import metrics
+
+PROCESSED = Path("data/processed")
+MODEL = Path("models/network.npz")
+
+
+def evaluate(
+    *,
+    calibration_bins: Annotated[int, Field(ge=1, le=1000, description="bins of the expected calibration error")],
+    blas_threads: Annotated[int, Field(ge=1, le=256, description="processor threads of a matrix product")],
+) -> None:
+    """Write reports/metrics.json, reports/predictions.csv (a row a test image) and reports/classes.csv."""
+    model = files.read_arrays(MODEL)
+    images = files.read_array(PROCESSED / "test_images.npy", mapped=True)
+    targets = files.read_array(PROCESSED / "test_targets.npy")
+    layers = sum(name.startswith("W") for name in model)
+    sizes = [model["W1"].shape[0], *(model[f"b{i}"].size for i in range(1, layers + 1))]
+    if (sizes[0], sizes[-1]) != (images.shape[1], targets.shape[1]):
+        raise ValueError(
+            f"{MODEL}: takes {sizes[0]} pixels to {sizes[-1]} classes, unlike the test set; run `dvc repro`"
+        )
+    network = multilayer_perceptron(sizes, str(model["activation"]))
+    network.load(model)
+
+    with threadpool_limits(blas_threads, user_api="blas"):
+        logits = predict(network, images)
+    loss, _ = softmax_cross_entropy(logits, targets)
+    probabilities, labels = softmax(logits), targets.argmax(axis=1)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    correct = predicted == labels
+    scores = {
+        "accuracy": float(correct.mean()),
+        "loss": loss,
+        "errors": int((~correct).sum()),
+        "confidence": float(confidence.mean(dtype=float)),
+        "calibration_error": metrics.expected_calibration_error(confidence, correct, calibration_bins),
+    }
+    classes = model["classes"]
+    files.write_json("reports/metrics.json", {name: round(value, 6) for name, value in scores.items()})
+    files.write_rows(
+        "reports/predictions.csv",
+        (
+            {"actual": classes[label], "predicted": classes[guess], "confidence": f"{sure:.6f}"}
+            for label, guess, sure in zip(labels, predicted, confidence, strict=True)
+        ),
+    )
+    counts = metrics.confusion(labels, predicted, len(classes))
+    files.write_rows(
+        "reports/classes.csv",
+        (
+            {"class": name, "images": int(n), "precision": f"{p:.4f}", "recall": f"{r:.4f}", "f1": f"{f1:.4f}"}
+            for name, n, p, r, f1 in zip(classes, counts.sum(axis=1), *metrics.per_class(counts), strict=True)
+        ),
+    )
+    print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
+
+
+if __name__ == "__main__":
+    stage.run(evaluate)

@@ -1,0 +1,89 @@
+"""The direction of a step. How far to go in it is the schedule's affair.
+
+Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtracted from theta. The array that it
+returns is its own until the next call.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Optimizer:
+    """Turns gradients into directions; `decoupled` tells that weight decay acts on theta, not through the gradient."""
+
+    decoupled = False
+
+    def direction(self, grad: Array) -> Array:
+        """Return the direction (P,) of the step for the gradient (P,)."""
+        raise NotImplementedError
+
+
+class GradientDescent(Optimizer):
+    """Straight downhill."""
+
+    def direction(self, grad: Array) -> Array:
+        return grad
+
+
+class Momentum(Optimizer):
+    """A ball that rolls: v = momentum v + g (Polyak, 1964)."""
+
+    velocity: Array | None = None
+
+    def __init__(self, momentum: float = 0.9) -> None:
+        self.momentum = momentum
+
+    def direction(self, grad: Array) -> Array:
+        if self.velocity is None:
+            self.velocity = np.zeros_like(grad)
+        self.velocity *= self.momentum
+        self.velocity += grad
+        return self.velocity
+
+
+class Nesterov(Momentum):
+    """A ball that looks where it will be: g + momentum v (Nesterov, 1983; Sutskever et al., 2013)."""
+
+    def direction(self, grad: Array) -> Array:
+        ahead = self.momentum * super().direction(grad)
+        ahead += grad
+        return ahead
+
+
+class Adam(Optimizer):
+    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
+
+    t = 0
+
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def direction(self, grad: Array) -> Array:
+        if self.t == 0:
+            self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
+        self.t += 1
+        self.m += (1 - self.beta1) * (grad - self.m)  # mean of g
+        self.v += (1 - self.beta2) * (grad * grad - self.v)  # mean of g^2
+        m_hat = self.m / (1 - self.beta1**self.t)  # both began at zero: undo that bias
+        v_hat = self.v / (1 - self.beta2**self.t)
+        direction: Array = m_hat / (np.sqrt(v_hat) + self.epsilon)
+        return direction
+
+
+class AdamW(Adam):
+    """Adam with weight decay kept out of the means (Loshchilov and Hutter, 2019)."""
+
+    decoupled = True
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "gradient_descent": GradientDescent,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adam": Adam,
+    "adamw": AdamW,
+}

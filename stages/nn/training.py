@@ -1,0 +1,132 @@
+"""Predict, measure, blame, step; again."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.nn.losses import softmax_cross_entropy
+from stages.nn.network import Network
+from stages.nn.optimizers import Optimizer
+from stages.nn.schedules import Schedule
+
+Array = NDArray[Any]
+
+
+class Batches(Protocol):
+    """What `fit` learns from: `len` minibatches an epoch, and `epoch(k)`, which yields x (N, D), targets (N, K)."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, k: int) -> Iterable[tuple[Array, Array]]: ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training set came to."""
+
+    number: int  # from 1
+    learning_rate: float  # of its last step
+    loss: float  # mean over its minibatches of what was minimized, as it was before each step
+
+
+def train_step(
+    network: Network,
+    x: Array,
+    targets: Array,
+    optimizer: Optimizer,
+    learning_rate: float,
+    *,
+    weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
+    clip_norm: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> float:
+    """Move the network one step downhill on one minibatch, x (N, D) and targets (N, K); return the loss before it.
+
+    Weight decay adds weight_decay/2 times the squared length of the weights to the loss, or, where the optimizer
+    decouples it, shrinks the weights beside the step. Biases are left alone. `clip_norm` shortens a gradient that is
+    longer (Pascanu, Mikolov and Bengio, 2013).
+    """
+    logits = network.forward(x, rng)  # predict
+    loss, dlogits = softmax_cross_entropy(logits, targets, label_smoothing)  # measure
+    network.backward(dlogits)  # blame
+    weights = network.weights
+    if weight_decay and not optimizer.decoupled:
+        loss += 0.5 * weight_decay * float(np.vdot(weights, weights))  # L += decay/2 |W|^2
+        network.grad[: weights.size] += weight_decay * weights  # dW += decay W
+    if clip_norm is not None:
+        norm = float(np.linalg.norm(network.grad))
+        if norm > clip_norm:
+            network.grad *= clip_norm / norm
+    if weight_decay and optimizer.decoupled:
+        weights *= 1 - learning_rate * weight_decay
+    network.theta -= learning_rate * optimizer.direction(network.grad)  # step
+    return loss
+
+
+def fit(
+    network: Network,
+    batches: Batches,
+    optimizer: Optimizer,
+    schedule: Schedule,
+    *,
+    epochs: int,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    label_smoothing: float = 0.0,
+    clip_norm: float | None = None,
+    averaging: float = 0.0,
+    noise: Sequence[np.random.Generator] | None = None,
+) -> Iterator[Epoch]:
+    """Train the network; yield once an epoch, with the network as it would be if training ended there.
+
+    With `averaging` that is an exponential moving average of the weights, which forgets 1 - averaging of itself each
+    step (Polyak and Juditsky, 1992); training goes on from the weights themselves. `noise`, a generator an epoch,
+    is where dropout draws from. Raises FloatingPointError at the first loss that is not finite.
+    """
+    average = network.theta.copy()
+    steps = len(batches)
+    for number in range(1, epochs + 1):
+        rng = noise[number - 1] if noise else None
+        total = 0.0
+        for step, (x, targets) in enumerate(batches.epoch(number)):
+            rate = learning_rate * schedule(((number - 1) * steps + step) / (epochs * steps))
+            with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
+                loss = train_step(
+                    network,
+                    x,
+                    targets,
+                    optimizer,
+                    rate,
+                    weight_decay=weight_decay,
+                    label_smoothing=label_smoothing,
+                    clip_norm=clip_norm,
+                    rng=rng,
+                )
+            if not isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}: "
+                    "training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
+                )
+            total += loss
+            if averaging:
+                average += (1 - averaging) * (network.theta - average)
+        trained = network.theta.copy()
+        if averaging:
+            network.theta[:] = average
+        yield Epoch(number, rate, total / steps)
+        if number < epochs:
+            network.theta[:] = trained
+
+
+def predict(network: Network, images: Array, chunk: int = 4096) -> Array:
+    """Return the logits (N, K) for images (N, D), a chunk at a time, so that memory stays flat."""
+    K = network.dense[-1].outputs
+    logits = np.empty((len(images), K), network.theta.dtype)
+    for start in range(0, len(images), chunk):
+        logits[start : start + chunk] = network.forward(images[start : start + chunk])
+    return logits

@@ -1,0 +1,63 @@
+"""Turn the original bytes into the arrays that training and evaluation read, and set validation aside."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from stages.dataset import idx
+from stages.dataset.arrays import normalize, one_hot, pixel_statistics
+from stages.dataset.deskew import remove_skew
+from stages.dataset.split import split
+from stages.pipeline import files, stage
+
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+
+
+def preprocess(
+    *,
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="draws the validation images")],
+    validation_size: Annotated[int, Field(ge=0, le=10**7, description="training images set aside for validation")],
+    deskew: Annotated[bool, Field(description="stand slanted images upright by their moments")],
+) -> None:
+    """IDX in data/raw to float32 rows and one-hot targets in data/processed, for training, validation and test.
+
+    The constants of the normalization come from the training images alone.
+    """
+    dataset = files.read_json(RAW / "dataset.json")
+    images, labels = read_labeled("train", len(dataset["classes"]))
+    test_images, test_labels = read_labeled("t10k", len(dataset["classes"]))
+    if images.shape[1:] != test_images.shape[1:]:
+        raise ValueError(
+            f"{RAW}: training images are {images.shape[1:]}, test images {test_images.shape[1:]}: they must agree"
+        )
+    if deskew:
+        images, test_images = remove_skew(images), remove_skew(test_images)
+
+    train, validation = split(labels, validation_size, np.random.default_rng(seed))
+    mean, std = pixel_statistics(images[train])
+    splits = {
+        "train": (images[train], labels[train]),
+        "validation": (images[validation], labels[validation]),
+        "test": (test_images, test_labels),
+    }
+    for name, (pixels, digits) in splits.items():
+        files.write_array(PROCESSED / f"{name}_images.npy", normalize(pixels, mean, std))
+        files.write_array(PROCESSED / f"{name}_targets.npy", one_hot(digits, len(dataset["classes"])))
+    inputs = {"image_shape": list(images.shape[1:]), "deskew": deskew, "mean": mean, "std": std}
+    files.write_json(PROCESSED / "inputs.json", {**dataset, **inputs})
+    print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
+
+
+def read_labeled(part: str, classes: int) -> tuple[idx.Array, idx.Array]:
+    """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
+    images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
+    images, labels = idx.read(images_path), idx.read(labels_path)
+    idx.check_labeled(images, labels, classes, images_path, labels_path)
+    return images, labels
+
+
+if __name__ == "__main__":
+    stage.run(preprocess)

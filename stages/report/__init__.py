@@ -1,0 +1,1 @@
+"""The evidence: numbers from predictions, pictures from numbers."""

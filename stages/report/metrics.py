@@ -1,0 +1,43 @@
+"""Numbers from predictions."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def accuracy(scores: Array, labels: Array) -> float:
+    """Return the part of the rows of scores (N, K), logits or probabilities, whose largest entry is at the label."""
+    return float((scores.argmax(axis=1) == labels).mean())
+
+
+def confusion(labels: Array, predicted: Array, classes: int) -> Array:
+    """Return how often each class, a row, was taken for each class, a column: counts (K, K)."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def per_class(counts: Array) -> tuple[Array, Array, Array]:
+    """Return precision, recall and F1 of each class, (K,) each, from a confusion matrix; 0 where there is nothing."""
+    right, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(actual, 1)
+    f1 = 2 * right / np.maximum(predicted + actual, 1)
+    return precision, recall, f1
+
+
+def calibration(confidence: Array, correct: Array, bins: int) -> tuple[Array, Array, Array]:
+    """Return count, mean confidence and accuracy of each of `bins` equal bins of confidence; 0 in an empty bin."""
+    index = np.minimum((confidence * bins).astype(np.intp), bins - 1)
+    count = np.bincount(index, minlength=bins)
+    filled = np.maximum(count, 1)
+    mean_confidence = np.bincount(index, weights=confidence, minlength=bins) / filled
+    mean_accuracy = np.bincount(index, weights=correct, minlength=bins) / filled
+    return count, mean_confidence, mean_accuracy
+
+
+def expected_calibration_error(confidence: Array, correct: Array, bins: int) -> float:
+    """Return the mean gap between confidence and accuracy over the bins, by their counts (Guo et al., 2017)."""
+    count, mean_confidence, mean_accuracy = calibration(confidence, correct, bins)
+    return float((count * np.abs(mean_confidence - mean_accuracy)).sum() / count.sum())

@@ -1,0 +1,123 @@
+"""Fit the network to the training digits."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from stages.dataset.batches import Batches
+from stages.nn.initializers import INITIALIZERS
+from stages.nn.losses import softmax_cross_entropy
+from stages.nn.network import Network, multilayer_perceptron
+from stages.nn.optimizers import OPTIMIZERS, Momentum, Optimizer
+from stages.nn.schedules import SCHEDULES
+from stages.nn.training import fit, predict
+from stages.pipeline import files, stage
+from stages.report import metrics
+
+PROCESSED = Path("data/processed")
+INITIALIZATION, DROPOUT = 1, 2  # each use of randomness has a stream of its own, so that no two share draws
+
+
+def train(
+    *,
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="draws weights, order and dropout")],
+    hidden: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**16)]], Field(max_length=16, description="neurons of each hidden layer")
+    ],
+    activation: Annotated[
+        Literal["relu", "leaky_relu", "tanh", "sigmoid"], Field(description="what follows each hidden layer")
+    ],
+    initializer: Annotated[
+        Literal["he_normal", "he_uniform", "glorot_normal", "glorot_uniform"], Field(description="where weights start")
+    ],
+    epochs: Annotated[int, Field(ge=1, le=10**5, description="passes over the training images")],
+    batch_size: Annotated[int | None, Field(ge=1, le=10**7, description="images a step; null for all of them")],
+    optimizer: Annotated[
+        Literal["gradient_descent", "momentum", "nesterov", "adam", "adamw"], Field(description="direction of a step")
+    ],
+    momentum: Annotated[float, Field(ge=0, lt=1, description="part of the velocity that momentum and nesterov keep")],
+    learning_rate: Annotated[float, Field(gt=0, le=1000, description="length of a step, before the schedule")],
+    schedule: Annotated[
+        Literal["constant", "linear", "cosine", "one_cycle"], Field(description="factor of learning_rate over time")
+    ],
+    weight_decay: Annotated[float, Field(ge=0, le=1, description="pull of the weights toward zero")],
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="part of each target spread over all classes")],
+    dropout: Annotated[float, Field(ge=0, lt=1, description="part of each hidden layer that is silenced in a step")],
+    clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient accepted; null for any")],
+    averaging: Annotated[float, Field(ge=0, lt=1, description="part of the weight average kept each step; 0: none")],
+    blas_threads: Annotated[int, Field(ge=1, le=256, description="processor threads of a matrix product")],
+) -> None:
+    """Train on data/processed; write models/network.npz, reports/history.csv and reports/validation.json."""
+    inputs = files.read_json(PROCESSED / "inputs.json")
+    images, targets = read_split("train")
+    validation = read_split("validation")
+    probe = (images[: len(validation[0]) or 5000], targets[: len(validation[0]) or 5000])
+    if batch_size is not None and batch_size > len(images):
+        raise ValueError(f"train.batch_size is {batch_size}, but there are only {len(images)} training images")
+
+    network = multilayer_perceptron([images.shape[1], *hidden, targets.shape[1]], activation, dropout)
+    network.initialize(INITIALIZERS[initializer], np.random.default_rng([seed, INITIALIZATION]))
+    history: list[dict[str, Any]] = []
+    with (
+        threadpool_limits(blas_threads, user_api="blas"),
+        tqdm(total=epochs, unit="epoch", disable=None, desc="train") as bar,
+    ):
+        for epoch in fit(
+            network,
+            Batches(images, targets, batch_size or len(images), seed),
+            make_optimizer(optimizer, momentum),
+            SCHEDULES[schedule],
+            epochs=epochs,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            clip_norm=clip_norm,
+            averaging=averaging,
+            noise=[np.random.default_rng([seed, DROPOUT, k]) for k in range(epochs)],
+        ):
+            row = {
+                "epoch": epoch.number,
+                "learning_rate": epoch.learning_rate,
+                "batch_loss": epoch.loss,
+                **score(network, *probe, "train"),
+                **score(network, *validation, "validation"),
+            }
+            history.append(row)
+            bar.update()
+            bar.set_postfix(loss=f"{epoch.loss:.4f}", validation_accuracy=row["validation_accuracy"])
+
+    files.write_rows("reports/history.csv", history)
+    measured = {key: history[-1][key] for key in ("validation_accuracy", "validation_loss")}
+    files.write_json("reports/validation.json", {key: value for key, value in measured.items() if value is not None})
+    files.write_arrays("models/network.npz", {**network.parameters(), "activation": activation, **inputs})
+    print(f"{epochs} epochs: " + ", ".join(f"{key} {value}" for key, value in history[-1].items() if key != "epoch"))
+
+
+def read_split(name: str) -> tuple[files.Array, files.Array]:
+    """Return the images (N, D) and targets (N, K) of a split; large images stay on disk."""
+    images = files.read_array(PROCESSED / f"{name}_images.npy", mapped=True)
+    return images, files.read_array(PROCESSED / f"{name}_targets.npy")
+
+
+def make_optimizer(name: str, momentum: float) -> Optimizer:
+    """Return the optimizer `name`, with the momentum if it takes one."""
+    kind = OPTIMIZERS[name]
+    return kind(momentum) if issubclass(kind, Momentum) else kind()
+
+
+def score(network: Network, images: files.Array, targets: files.Array, name: str) -> dict[str, float | None]:
+    """Return loss and accuracy of the network on a split, as history columns; None where the split is empty."""
+    if not len(images):
+        return {f"{name}_loss": None, f"{name}_accuracy": None}
+    logits = predict(network, images)
+    loss, _ = softmax_cross_entropy(logits, targets)
+    accuracy = metrics.accuracy(logits, targets.argmax(axis=1))
+    return {f"{name}_loss": round(loss, 6), f"{name}_accuracy": round(accuracy, 6)}
+
+
+if __name__ == "__main__":
+    stage.run(train)

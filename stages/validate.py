@@ -1,0 +1,23 @@
+"""Refuse a bad params.yaml before anything is touched.
+
+DVC deletes the outputs of a stage before it runs the stage, so a bad value found in `train` would already have cost
+the model. This stage looks at every section first. It is the one stage that knows the others, because their
+signatures are what it checks against.
+"""
+
+from stages.evaluate import evaluate
+from stages.fetch import fetch
+from stages.pipeline import files, params, stage
+from stages.plot import plot
+from stages.preprocess import preprocess
+from stages.train import train
+
+
+def validate() -> None:
+    """Check all of params.yaml; write data/validated, always the same: a good change by itself reruns nothing else."""
+    params.check([fetch, preprocess, train, evaluate, plot])
+    files.write_text("data/validated", "params.yaml is valid\n")
+
+
+if __name__ == "__main__":
+    stage.run(validate)
