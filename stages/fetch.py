@@ -1,0 +1,76 @@
+"""Bring the four original IDX files, and refuse any wrong byte."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from tqdm import tqdm
+
+from stages.dataset.sources import Dataset, Fetcher, File, Limits, Source, checked
+from stages.pipeline import files, params, stage
+
+CATALOG = Path("data/catalog.yaml")
+RAW = Path("data/raw")
+KEPT = Path("data/downloads")  # every file that was ever right, by its digest: DVC empties data/raw before this runs
+LOCAL_NAMES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+
+
+def fetch(
+    *,
+    dataset: Annotated[str, Field(description="an entry of data/catalog.yaml")],
+    directory: Annotated[str | None, Field(min_length=1, description="a local directory tried first; null for none")],
+) -> None:
+    """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
+    catalog: dict[str, Dataset] = params.read_as(dict[str, Dataset], CATALOG)
+    if dataset not in catalog:
+        raise ValueError(f"fetch.dataset: {dataset} is not in {CATALOG}; it has {', '.join(catalog)}")
+    entry = catalog[dataset]
+    sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
+    with tqdm(unit="B", unit_scale=True, disable=None, leave=False) as bar:  # None: only on a terminal
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.set_description(name, refresh=False)
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        fetcher = Fetcher(progress, tqdm.write, Limits())
+        for role, local_name in LOCAL_NAMES.items():
+            data, origin = kept(entry.files[role]) or bring(fetcher, entry.files[role], sources)
+            with files.replacing(RAW / local_name) as temporary:
+                temporary.write_bytes(data)
+            tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
+    files.write_json(RAW / "dataset.json", {"title": entry.title, "classes": entry.classes})
+
+
+def kept(file: File) -> tuple[bytes, str] | None:
+    """Return the bytes of `file` and the place where an earlier run kept them, or None if they are not right."""
+    path = KEPT / file.sha256
+    if not path.is_file() or path.stat().st_size != file.bytes:
+        return None
+    try:
+        return checked(path.read_bytes(), file), str(KEPT)
+    except ValueError:
+        return None  # it is fetched again and replaced
+
+
+def bring(fetcher: Fetcher, file: File, sources: list[Source]) -> tuple[bytes, str]:
+    """Return the bytes of `file` and its source's name, and keep them for the next run."""
+    try:
+        data, source = fetcher.bring(file, sources)
+    except OSError as error:
+        raise OSError(
+            f"{error}\nTo go on without a network, put the four files into a directory and set fetch.directory "
+            "in params.yaml."
+        ) from None
+    with files.replacing(KEPT / file.sha256) as temporary:
+        temporary.write_bytes(data)
+    return data, str(source)
+
+
+if __name__ == "__main__":
+    stage.run(fetch)

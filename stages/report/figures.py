@@ -1,0 +1,239 @@
+"""Pictures from numbers: each function returns a figure whose title says what it shows.
+
+The style is set here, from matplotlib's own defaults, so that nobody's configuration changes a picture; the same
+numbers give the same bytes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+P = ParamSpec("P")
+
+# Okabe and Ito's colors (2008), told apart with any color vision.
+BLUE, ORANGE, RED, GRAY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#22262B"
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.titlesize": 12,
+    "figure.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in this module's style, whatever the user's configuration says."""
+
+    @wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(STYLE)
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure as PNG, without the version of the program that drew it."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+@styled
+def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
+    """Loss and error rate over the epochs, from the rows of history.csv."""
+    epochs = np.array([int(row["epoch"]) for row in history])
+    figure = Figure(figsize=(9, 3.8))
+    loss, error = figure.subplots(1, 2)
+    last = ""
+    for name, color, style in (("train", GRAY, "--"), ("validation", BLUE, "-")):
+        if not history[0][f"{name}_loss"]:
+            continue
+        nats = np.array([float(row[f"{name}_loss"]) for row in history])
+        percent = 100 * (1 - np.array([float(row[f"{name}_accuracy"]) for row in history]))
+        last = f"{name} error {percent[-1]:.2f} %"
+        for axes, values, form in ((loss, nats, "{:.3f}"), (error, percent, "{:.2f} %")):
+            axes.plot(epochs, values, style, color=color, marker="o" if len(epochs) <= 30 else None, markersize=3.5)
+            axes.annotate(
+                f"{name}\n{form.format(values[-1])}",
+                (epochs[-1], values[-1]),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                color=color,
+            )
+    for axes, title in ((loss, "cross-entropy, nats"), (error, "images misread, %")):
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.02)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y", color=GRAY, alpha=0.25, linewidth=0.6)
+    figure.suptitle(f"{counted(len(history), 'epoch')} of training: {last}", x=0.01, ha="left")
+    return figure
+
+
+@styled
+def confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
+    """Which class was taken for which: counts (K, K), rows actual. Only the mistakes are colored."""
+    K = len(classes)
+    mistakes = counts * ~np.eye(K, dtype=bool)
+    size = 3.0 + 0.48 * K
+    figure = Figure(figsize=(size + 0.8, size))
+    axes = figure.subplots()
+    share = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share, cmap="Oranges", vmin=0, vmax=max(float(share.max()), 0.1) * 1.25)
+    for i, j in np.ndindex(K, K):
+        if counts[i, j]:
+            weight = "bold" if i == j else "normal"
+            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight)
+    long = max(map(len, classes)) > 3
+    axes.set_xticks(range(K), classes, rotation=40 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(range(K), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("actual")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+    bar.set_label("mistakes, % of the actual class")
+    bar.outline.set_visible(False)
+    right = 100 * np.trace(counts) / max(counts.sum(), 1)
+    title = f"{right:.2f} % of {counts.sum():,} test images right"
+    if mistakes.any():
+        i, j = divmod(int(mistakes.argmax()), K)
+        title += f"\nmost often: {classes[i]} taken for {classes[j]}, {counted(int(mistakes[i, j]), 'time')}"
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+@styled
+def predictions(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
+    """A grid of test images (n, rows, columns) and what the network takes them for; mistakes are framed and crossed."""
+    wrong = int((actual != predicted).sum())
+    shown = f"{counted(len(images), 'test image')} drawn from {total:,}: "
+    verdict = "all right" if not wrong else f"{wrong} wrong (framed, \N{MULTIPLICATION X})"
+    return image_grid(images, actual, predicted, confidence, shown + verdict, columns=10)
+
+
+@styled
+def mistakes(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
+    """The test images (n, rows, columns) that the network misreads with most confidence, of `total` mistakes."""
+    if not total:
+        figure = Figure(figsize=(6, 1.2))
+        figure.suptitle("No mistakes on the test images", x=0.02, ha="left")
+        return figure
+    title = f"The {len(images)} most confident of {counted(total, 'mistake')}: actual \N{RIGHTWARDS ARROW} predicted"
+    return image_grid(images, actual, predicted, confidence, title, columns=8)
+
+
+def image_grid(images: Array, actual: Array, predicted: Array, confidence: Array, title: str, columns: int) -> Figure:
+    """Images in rows of `columns`, each under its prediction, and under the actual class where that is another."""
+    long = max(len(name) for name in (*actual, *predicted)) > 3
+    arrow = "\n\N{RIGHTWARDS ARROW} " if long else " \N{RIGHTWARDS ARROW} "
+    canvas, cells = mosaic(255 - images, columns, gap=(0.75 if long else 0.6, 0.45 if long else 0.2), background=255)
+    figure, axes = plate(canvas, width=12 if long else 9)
+    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    rows, width = images.shape[1:]
+    for (top, left), truth, guess, sure in zip(cells, actual, predicted, confidence, strict=True):
+        right = truth == guess
+        name = guess if right else f"\N{MULTIPLICATION X} {truth}{arrow}{guess}"
+        text = f"{name}\n{percent(sure)}"
+        axes.text(
+            left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8.5, color=INK if right else RED
+        )
+        if not right:
+            axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, rows, fill=False, edgecolor=RED, linewidth=1.6, clip_on=False))
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def mosaic(
+    images: Array, columns: int, gap: tuple[float, float], background: float
+) -> tuple[Array, list[tuple[int, int]]]:
+    """Lay images (n, rows, columns) on one canvas; return it and the (top, left) of each. The gap is in image sizes."""
+    n, height, width = images.shape
+    above, beside = round(gap[0] * height), round(gap[1] * width)
+    columns = min(columns, n)
+    lines = -(-n // columns)
+    canvas = np.full((lines * (height + above), columns * (width + beside) - beside), background, images.dtype)
+    cells = [(above + i // columns * (height + above), i % columns * (width + beside)) for i in range(n)]
+    for image, (top, left) in zip(images, cells, strict=True):
+        canvas[top : top + height, left : left + width] = image
+    return canvas, cells
+
+
+def plate(canvas: Array, width: float) -> tuple[Figure, Axes]:
+    """A figure of `width` inches with bare axes for a canvas, and room for a title."""
+    figure = Figure(figsize=(width, width * canvas.shape[0] / canvas.shape[1] + 0.5))
+    axes = figure.subplots()
+    axes.axis("off")
+    return figure, axes
+
+
+@styled
+def first_layer(W: Array, image_shape: tuple[int, int], total: int) -> Figure:
+    """What each hidden unit looks for: its incoming weights, a column of W (D, n), as an image."""
+    limit = float(np.quantile(np.abs(W), 0.995)) or 1.0
+    canvas, _ = mosaic(W.T.reshape(-1, *image_shape), 16, gap=(0.1, 0.1), background=np.nan)
+    figure, axes = plate(canvas, width=9)
+    axes.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    shown = f"{W.shape[1]} of {total}" if W.shape[1] < total else f"all {total}"
+    figure.suptitle(f"What {shown} first-layer units look for: red ink excites, blue ink inhibits", x=0.01, ha="left")
+    return figure
+
+
+@styled
+def reliability(count: Array, confidence: Array, accuracy: Array, error: float) -> Figure:
+    """Confidence against accuracy for each bin, and how many images fall into it."""
+    figure = Figure(figsize=(5.6, 6.0))
+    above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    filled = count > 0
+    edges = np.linspace(0, 1, len(count) + 1)
+    above.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1)
+    above.annotate("as right as it is sure", (0.55, 0.48), rotation=36, color=GRAY, fontsize=9)
+    size = 20 + 130 * np.sqrt(count[filled] / count.max())
+    above.scatter(confidence[filled], accuracy[filled], s=size, color=BLUE, alpha=0.85, linewidths=0, zorder=3)
+    above.set_ylabel("accuracy")
+    above.set_ylim(-0.03, 1.05)
+    below.bar(edges[:-1], count, width=np.diff(edges) * 0.92, align="edge", color=BLUE, alpha=0.6)
+    below.set_yscale("symlog", linthresh=1)
+    below.set_ylabel("images")
+    below.set_xlabel("confidence")
+    below.set_xlim(0, 1.03)
+    figure.suptitle(
+        f"Accuracy differs from confidence by\n{100 * error:.2f} percentage points on average", x=0.02, ha="left"
+    )
+    return figure
+
+
+def percent(part: float) -> str:
+    """A confidence as a whole percentage, never rounded up to certainty."""
+    return f"{min(int(100 * part + 0.5), 99) if part < 1 else 100} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, in the plural where it must be."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

