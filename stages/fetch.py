@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from tqdm import tqdm
 
-from stages.dataset.sources import Dataset, Fetcher, File, Limits, Source, checked
+from stages.dataset.sources import Dataset, Fetcher, File, Source, checked
 from stages.pipeline import files, params, stage
 
 CATALOG = Path("data/catalog.yaml")
@@ -38,7 +38,7 @@ def fetch(
             bar.total = total or None
             bar.update(done - bar.n)
 
-        fetcher = Fetcher(progress, tqdm.write, Limits())
+        fetcher = Fetcher(progress, tqdm.write)
         for role, local_name in LOCAL_NAMES.items():
             data, origin = kept(entry.files[role]) or bring(fetcher, entry.files[role], sources)
             with files.replacing(RAW / local_name) as temporary:

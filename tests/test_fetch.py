@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from stages.dataset.sources import Dataset
 from stages.fetch import CATALOG, KEPT, LOCAL_NAMES, RAW, fetch
 from stages.pipeline import params
@@ -66,7 +67,7 @@ def test_kept_files_are_used_again_and_a_torn_one_is_replaced(capsys):
 
 def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
     Path("here/test_labels.idx.gz").unlink()
-    with pytest.raises(OSError, match="put the four files into a directory and set fetch.directory") as raised:
+    with pytest.raises(OSError, match=r"put the four files into a directory and set fetch\.directory") as raised:
         fetch(dataset="own", directory="absent")
     assert str(raised.value).splitlines()[:3] == [
         "test_labels.idx: no source has it",
@@ -77,7 +78,7 @@ def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"^fetch.dataset: minst is not in data/catalog.yaml; it has own$"):
+    with pytest.raises(ValueError, match=r"^fetch\.dataset: minst is not in data/catalog\.yaml; it has own$"):
         fetch(dataset="minst", directory=None)
 
 

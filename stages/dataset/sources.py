@@ -15,7 +15,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,9 +27,7 @@ from requests.adapters import HTTPAdapter
 CHUNK = 2**16  # bytes read at a time, at most
 OVERHEAD = 2**16  # bytes by which gzip may make a file longer than it was
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
-NO_OTHER_KEYS = {
-    "extra": "forbid"
-}  # tells whoever reads the catalog into these types that a misspelled key is an error
+NO_OTHER_KEYS = {"extra": "forbid"}  # makes a misspelled key an error when the catalog is read into these types
 
 
 @dataclass(frozen=True)
@@ -104,26 +102,17 @@ class Dataset:
             raise ValueError("classes must be two or more different names")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How long to wait, in seconds."""
-
-    connect: float = 3.0
-    read: float = 15.0  # for the next bytes
-    total: float = 600.0  # for one download
-
-
+@dataclass
 class Fetcher:
-    """Brings files from sources; remembers the archives that it downloaded and the servers that failed."""
+    """Brings files from sources; remembers the archives that it downloaded and the sources that failed."""
 
-    def __init__(
-        self, progress: Callable[[str, int, int], None], skipped: Callable[[str], None], limits: Limits
-    ) -> None:
-        self.progress = progress  # called as progress(name, bytes so far, bytes in all or 0)
-        self.skipped = skipped  # called with one line for a source that failed
-        self.limits = limits
-        self.archives: dict[str, bytes] = {}
-        self.failures: dict[str, str] = {}  # the latest of each source
+    progress: Callable[[str, int, int], None]  # called as progress(name, bytes so far, bytes in all or 0)
+    skipped: Callable[[str], None]  # called with one line for a source that failed
+    connect_timeout: float = 3.0  # seconds
+    read_timeout: float = 15.0  # seconds until the next bytes
+    deadline: float = 600.0  # seconds for one download
+    archives: dict[str, bytes] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)  # the latest of each source
 
     def bring(self, file: File, sources: list[Source]) -> tuple[bytes, Source]:
         """Return the bytes of `file` and the first of `sources` that has them right.
@@ -166,7 +155,7 @@ class Fetcher:
             if "proxy" in settings:
                 session.proxies = {"http": settings["proxy"], "https": settings["proxy"]}
             index = PyPISimple(settings.get("index-url", PYPI_SIMPLE_ENDPOINT), session=session)
-            page = index.get_project_page(package.name, timeout=(self.limits.connect, self.limits.read))
+            page = index.get_project_page(package.name, timeout=(self.connect_timeout, self.read_timeout))
             url = next((listed.url for listed in page.packages if listed.filename == name), None)
             if url is None:
                 raise ValueError(f"the package index lists no {name}")
@@ -175,9 +164,9 @@ class Fetcher:
 
     def download(self, session: requests.Session, url: str, name: str, most: int) -> bytes:
         """Return the body at `url`, cut off one byte past `most`."""
-        deadline = time.monotonic() + self.limits.total
+        end = time.monotonic() + self.deadline
         body = bytearray()
-        timeout = (self.limits.connect, self.limits.read)
+        timeout = (self.connect_timeout, self.read_timeout)
         with session.get(url, stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as response:
             response.raise_for_status()
             total = int(response.headers.get("Content-Length", 0))
@@ -185,8 +174,8 @@ class Fetcher:
             while len(body) <= most and (chunk := response.raw.read1(min(CHUNK, most + 1 - len(body)))):
                 body += chunk
                 self.progress(name, len(body), total)
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not done within {self.limits.total:g} s")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"not done within {self.deadline:g} s")
         return bytes(body)
 
 
@@ -238,7 +227,7 @@ def checked(data: bytes, file: File) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if len(data) == file.bytes and digest == file.sha256:
         return data
-    if data.lstrip()[:2].lower() in (b"<!", b"<h"):
+    if data[:1024].lstrip()[:2].lower() in (b"<!", b"<h"):
         raise ValueError("a web page, not the data set")
     if data.startswith(b"\x1f\x8b") and not file.name.endswith(".gz"):
         raise ValueError("still compressed once uncompressed")

@@ -165,7 +165,9 @@ def image_grid(images: Array, actual: Array, predicted: Array, confidence: Array
             left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8.5, color=INK if right else RED
         )
         if not right:
-            axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, rows, fill=False, edgecolor=RED, linewidth=1.6, clip_on=False))
+            axes.add_patch(
+                Rectangle((left - 0.5, top - 0.5), width, rows, fill=False, edgecolor=RED, linewidth=1.6, clip_on=False)
+            )
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 
