@@ -1,5 +1,6 @@
 """Fit the network to the training digits."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from stages.dataset.batches import Batches
 from stages.nn.initializers import INITIALIZERS
-from stages.nn.losses import softmax_cross_entropy
+from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import OPTIMIZERS, Momentum, Optimizer
 from stages.nn.schedules import SCHEDULES
@@ -61,6 +62,13 @@ def train(
 
     network = multilayer_perceptron([images.shape[1], *hidden, targets.shape[1]], activation, dropout)
     network.initialize(INITIALIZERS[initializer], np.random.default_rng([seed, INITIALIZATION]))
+    batches = Batches(
+        images,
+        smooth_labels(targets, label_smoothing),
+        batch_size or len(images),
+        seed,
+        prefetch=blas_threads < (os.cpu_count() or 1),
+    )
     history: list[dict[str, Any]] = []
     with (
         threadpool_limits(blas_threads, user_api="blas"),
@@ -68,13 +76,12 @@ def train(
     ):
         for epoch in fit(
             network,
-            Batches(images, targets, batch_size or len(images), seed),
+            batches,
             make_optimizer(optimizer, momentum),
             SCHEDULES[schedule],
             epochs=epochs,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
             clip_norm=clip_norm,
             averaging=averaging,
             noise=[np.random.default_rng([seed, DROPOUT, k]) for k in range(epochs)],

@@ -14,19 +14,24 @@ def softmax(logits: Array) -> Array:
     return e / e.sum(axis=1, keepdims=True)  # p = e^z / sum over k of e^z[k]
 
 
-def softmax_cross_entropy(logits: Array, targets: Array, label_smoothing: float = 0.0) -> tuple[float, Array]:
+def softmax_cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
     """Return the mean loss over the batch, in nats, and its gradient with respect to the logits, (N, K).
 
-    `targets` (N, K) holds a probability distribution a row, one-hot as a rule. Label smoothing s mixes it with the
-    uniform one: (1 - s) t + s / K (Szegedy et al., 2016).
+    `targets` (N, K) holds a probability distribution a row, one-hot as a rule.
     """
-    N, K = logits.shape
-    if label_smoothing:
-        targets = (1 - label_smoothing) * targets + label_smoothing / K  # t                      (N, K)
+    N = len(logits)
     z = logits - logits.max(axis=1, keepdims=True)  # the loss is blind to a shift, and e^0 cannot overflow
-    e = np.exp(z)
-    total = e.sum(axis=1, keepdims=True)  # sum over k of e^z[k]   (N, 1)
-    log_p = z - np.log(total)  # log softmax(z)         (N, K)
-    loss = -float(np.vdot(targets, log_p)) / N  # L = -1/N sum t log p
-    dlogits = (e / total - targets) / N  # dz = (p - t) / N       (N, K)
-    return loss, dlogits
+    dz = np.exp(z)
+    total = dz.sum(axis=1, keepdims=True)  # sum over k of e^z[k]   (N, 1)
+    # log p = z - log total, and a row of t sums to 1
+    loss = (float(np.log(total).sum()) - float(np.vdot(targets, z))) / N  # L = -1/N sum t log p
+    dz /= total
+    dz -= targets
+    dz /= N  # dz = (p - t) / N       (N, K)
+    return loss, dz
+
+
+def smooth_labels(targets: Array, amount: float) -> Array:
+    """Return targets (N, K) with the part `amount` of each row spread over all classes (Szegedy et al., 2016)."""
+    K = targets.shape[1]
+    return (1 - amount) * targets + targets.dtype.type(amount / K)  # t' = (1 - s) t + s / K

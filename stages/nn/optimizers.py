@@ -1,7 +1,7 @@
 """The direction of a step. How far to go in it is the schedule's affair.
 
-Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtracted from theta. The array that it
-returns is its own until the next call.
+Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtracted from theta. It may write the
+direction over the gradient; an array of its own that it returns is only lent until the next call.
 """
 
 from typing import Any
@@ -49,9 +49,12 @@ class Nesterov(Momentum):
     """A ball that looks where it will be: g + momentum v (Nesterov, 1983; Sutskever et al., 2013)."""
 
     def direction(self, grad: Array) -> Array:
-        ahead = self.momentum * super().direction(grad)
-        ahead += grad
-        return ahead
+        if self.velocity is None:
+            self.velocity = np.zeros_like(grad)
+        self.velocity += grad
+        self.velocity *= self.momentum  # momentum v, all that is ever needed of v
+        grad += self.velocity
+        return grad
 
 
 class Adam(Optimizer):

@@ -33,6 +33,22 @@ class Epoch:
     loss: float  # mean over its minibatches of what was minimized, as it was before each step
 
 
+def loss_and_gradient(
+    network: Network, x: Array, targets: Array, *, weight_decay: float = 0.0, rng: np.random.Generator | None = None
+) -> float:
+    """Fill the network's `grad` for one minibatch, x (N, D) and targets (N, K); return the mean cross-entropy, in nats.
+
+    The gradient is that of the cross-entropy and of weight_decay/2 times the squared length of the weights. Biases
+    are left alone. `rng` is where dropout draws from.
+    """
+    logits = network.forward(x, rng)  # predict
+    loss, dlogits = softmax_cross_entropy(logits, targets)  # measure
+    network.backward(dlogits)  # blame
+    if weight_decay:
+        network.grad[: network.weights.size] += weight_decay * network.weights  # dW += decay W
+    return loss
+
+
 def train_step(
     network: Network,
     x: Array,
@@ -41,30 +57,22 @@ def train_step(
     learning_rate: float,
     *,
     weight_decay: float = 0.0,
-    label_smoothing: float = 0.0,
     clip_norm: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> float:
-    """Move the network one step downhill on one minibatch, x (N, D) and targets (N, K); return the loss before it.
+    """Move the network one step downhill on one minibatch; return the loss before it, as `loss_and_gradient` does.
 
-    Weight decay adds weight_decay/2 times the squared length of the weights to the loss, or, where the optimizer
-    decouples it, shrinks the weights beside the step. Biases are left alone. `clip_norm` shortens a gradient that is
-    longer (Pascanu, Mikolov and Bengio, 2013).
+    Where the optimizer decouples weight decay, it shrinks the weights beside the step. `clip_norm` shortens a
+    gradient that is longer (Pascanu, Mikolov and Bengio, 2013).
     """
-    logits = network.forward(x, rng)  # predict
-    loss, dlogits = softmax_cross_entropy(logits, targets, label_smoothing)  # measure
-    network.backward(dlogits)  # blame
-    weights = network.weights
-    if weight_decay and not optimizer.decoupled:
-        loss += 0.5 * weight_decay * float(np.vdot(weights, weights))  # L += decay/2 |W|^2
-        network.grad[: weights.size] += weight_decay * weights  # dW += decay W
+    theta, grad = network.theta, network.grad
+    loss = loss_and_gradient(network, x, targets, weight_decay=0.0 if optimizer.decoupled else weight_decay, rng=rng)
     if clip_norm is not None:
-        norm = float(np.linalg.norm(network.grad))
-        if norm > clip_norm:
-            network.grad *= clip_norm / norm
-    if weight_decay and optimizer.decoupled:
-        weights *= 1 - learning_rate * weight_decay
-    network.theta -= learning_rate * optimizer.direction(network.grad)  # step
+        grad *= min(1.0, clip_norm / max(float(np.linalg.norm(grad)), 1e-30))
+    if optimizer.decoupled:
+        network.weights *= 1 - learning_rate * weight_decay
+    step = np.multiply(learning_rate, optimizer.direction(grad), out=grad)  # the gradient has served
+    theta -= step
     return loss
 
 
@@ -77,7 +85,6 @@ def fit(
     epochs: int,
     learning_rate: float,
     weight_decay: float = 0.0,
-    label_smoothing: float = 0.0,
     clip_norm: float | None = None,
     averaging: float = 0.0,
     noise: Sequence[np.random.Generator] | None = None,
@@ -93,34 +100,25 @@ def fit(
     for number in range(1, epochs + 1):
         rng = noise[number - 1] if noise else None
         total = 0.0
-        for step, (x, targets) in enumerate(batches.epoch(number)):
-            rate = learning_rate * schedule(((number - 1) * steps + step) / (epochs * steps))
-            with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
+            for step, (x, targets) in enumerate(batches.epoch(number)):
+                rate = learning_rate * schedule(((number - 1) * steps + step) / (epochs * steps))
                 loss = train_step(
-                    network,
-                    x,
-                    targets,
-                    optimizer,
-                    rate,
-                    weight_decay=weight_decay,
-                    label_smoothing=label_smoothing,
-                    clip_norm=clip_norm,
-                    rng=rng,
+                    network, x, targets, optimizer, rate, weight_decay=weight_decay, clip_norm=clip_norm, rng=rng
                 )
-            if not isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}: "
-                    "training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
-                )
-            total += loss
-            if averaging:
-                average += (1 - averaging) * (network.theta - average)
+                if not isfinite(loss):
+                    raise FloatingPointError(
+                        f"the loss is {loss} at epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}: "
+                        "training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
+                    )
+                total += loss
+                if averaging:
+                    average += (1 - averaging) * (network.theta - average)
         trained = network.theta.copy()
         if averaging:
             network.theta[:] = average
         yield Epoch(number, rate, total / steps)
-        if number < epochs:
-            network.theta[:] = trained
+        network.theta[:] = trained
 
 
 def predict(network: Network, images: Array, chunk: int = 4096) -> Array:
