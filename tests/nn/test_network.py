@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from stages.nn.initializers import INITIALIZERS, he_normal
+from stages.nn.layers import Dense, Dropout, ReLU
+from stages.nn.network import Network, multilayer_perceptron
+from stages.nn.training import predict
+
+
+def test_theta_is_the_parameters():
+    network = multilayer_perceptron([4, 3, 2])
+    assert network.theta.size == network.grad.size == 4 * 3 + 3 + 3 * 2 + 2
+    network.theta[:] = np.arange(network.theta.size)
+    named = network.parameters()
+    assert list(named) == ["W1", "b1", "W2", "b2"]
+    assert np.array_equal(named["W1"], np.arange(12).reshape(4, 3))
+    assert np.array_equal(named["W2"], np.arange(12, 18).reshape(3, 2))
+    assert np.array_equal(named["b1"], [18, 19, 20])
+    assert np.array_equal(named["b2"], [21, 22])
+    assert np.array_equal(network.weights, np.arange(18))
+    named["b2"][1] = -5
+    assert network.theta[-1] == -5
+
+
+def test_layers_in_their_order():
+    kinds = [type(layer) for layer in multilayer_perceptron([4, 3, 3, 2], dropout=0.5).layers]
+    assert kinds == [Dense, ReLU, Dropout, Dense, ReLU, Dropout, Dense]
+    assert [type(layer) for layer in multilayer_perceptron([4, 2], dropout=0.5).layers] == [Dense]
+
+
+def test_forward_by_hand():
+    network = Network([Dense(2, 2), ReLU(), Dense(2, 1)], np.float64)
+    network.load(
+        {
+            "W1": np.array([[1.0, -1.0], [2.0, 1.0]]),
+            "b1": np.array([0.5, 0.0]),
+            "W2": np.array([[3.0], [4.0]]),
+            "b2": np.array([-1.0]),
+        }
+    )
+    assert network.forward(np.array([[1.0, 1.0], [-2.0, 0.0]])).tolist() == [[9.5], [7.0]]
+
+
+@pytest.mark.parametrize("change", [{"W1": np.zeros((3, 4))}, {"b2": np.array([np.nan, 0.0])}, {"W2": None}], ids=str)
+def test_a_wrong_parameter_is_refused(change):
+    network = multilayer_perceptron([4, 3, 2])
+    parameters = {name: array for name, array in {**network.parameters(), **change}.items() if array is not None}
+    with pytest.raises(ValueError, match=f"^{next(iter(change))} must be .* finite numbers$"):
+        network.load(parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [
+        ("he_normal", 2 / 400),
+        ("he_uniform", 2 / 400),
+        ("glorot_normal", 2 / 700),
+        ("glorot_uniform", 2 / 700),
+    ],
+)
+def test_initializers_have_the_variance_of_their_papers(name, variance):
+    W = INITIALIZERS[name](np.random.default_rng(0), 400, 300)
+    assert W.shape == (400, 300)
+    assert W.var() == pytest.approx(variance, rel=0.02)
+    assert abs(W.mean()) < 4 * np.sqrt(variance / W.size)
+    if name.endswith("uniform"):
+        assert np.abs(W).max() <= np.sqrt(3 * variance)
+
+
+def test_initialize_is_seeded_and_leaves_biases_at_zero():
+    networks = [multilayer_perceptron([8, 4, 2]) for _ in range(3)]
+    for network, seed in zip(networks, (1, 1, 2), strict=True):
+        network.initialize(he_normal, np.random.default_rng(seed))
+        assert not any(layer.b.any() for layer in network.dense)
+    assert np.array_equal(networks[0].theta, networks[1].theta)
+    assert not np.array_equal(networks[0].theta, networks[2].theta)
+
+
+def test_predict_in_chunks_is_forward():
+    network = multilayer_perceptron([5, 4, 3], dropout=0.5)
+    network.initialize(he_normal, np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((23, 5)).astype(np.float32)
+    np.testing.assert_allclose(predict(network, x, chunk=5), network.forward(x), rtol=1e-5)
+    assert predict(network, x[:0]).shape == (0, 3)
