@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_one_batch_can_be_overfitted(name):
 
 def test_full_batch_gradient_descent_never_climbs():
     losses = [e.loss for e in fit(new_network(), Whole(), GradientDescent(), constant, epochs=50, learning_rate=0.05)]
-    assert all(later < earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(losses))
 
 
 def test_clipping_shortens_a_long_gradient_and_leaves_a_short_one():

@@ -1,0 +1,90 @@
+"""A copy of the project, small enough for tests: the fixture's digits instead of MNIST, a network of a second."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+FIXTURE = ROOT / "tests/fixture"
+ROLES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+SMALL = {
+    "fetch": {"dataset": "drawn"},
+    "preprocess": {"validation_size": 100},
+    "train": {"hidden": [16], "epochs": 3, "batch_size": 20, "blas_threads": 1},
+    "plot": {"dpi": 50, "units": 16},
+}
+
+
+def make(root):
+    """Copy what Git knows of the project to `root`, with a catalog entry for the fixture, and small parameters."""
+    root.mkdir(parents=True, exist_ok=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if name.split("/")[0] not in ("reports", "dvc.lock", "tests", "benchmarks", "docs") and (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    shutil.copytree(FIXTURE, root / "tests/fixture")
+    add_dataset(root, "drawn", "tests/fixture")
+    set_params(root, SMALL)
+
+
+def add_dataset(root, name, directory):
+    """Add a data set whose files lie gzipped in `directory` to the catalog, as a user would."""
+    yaml = YAML()
+    catalog = yaml.load(root / "data/catalog.yaml")
+    files = {}
+    for role, file in ROLES.items():
+        data = gzip.decompress((root / directory / f"{file}.gz").read_bytes())
+        files[role] = {"name": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    catalog[name] = {
+        "title": "Drawn digits",
+        "license": "MIT",
+        "homepage": "",
+        "classes": [str(digit) for digit in range(10)],
+        "files": files,
+        "sources": [{"directory": directory}],
+    }
+    yaml.dump(catalog, root / "data/catalog.yaml")
+
+
+def set_params(root, changes):
+    """Change values of params.yaml; its comments stay."""
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    for section, values in changes.items():
+        params[section].update(values)
+    yaml.dump(params, root / "params.yaml")
+
+
+def run(root, *command, **variables):
+    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"),
+        "DVC_NO_ANALYTICS": "1",
+        **variables,
+    }
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def stages_run(output):
+    """The stages that `dvc repro` says it ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]

@@ -1,0 +1,258 @@
+"""The pipeline itself, run by real `dvc` on the fixture's digits."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import project
+import pytest
+
+STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy of the project, inside Git, after its first `dvc repro`."""
+    root = tmp_path_factory.mktemp("pipeline") / "copy of it"
+    project.make(root)
+    project.run(root, "git", "init", "--quiet")
+    first = project.run(root, "dvc", "repro")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert project.stages_run(first.stdout) == STAGES
+    return root
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished copy, to be changed; `cp -a` keeps what DVC remembers of files."""
+    root = tmp_path / "copy"
+    shutil.copytree(finished, root, symlinks=True)
+    return root
+
+
+def snapshot(root):
+    """The bytes of all that the stages made."""
+    made = [*root.glob("data/raw/*"), *root.glob("data/processed/*"), *root.glob("models/*"), *root.rglob("reports/*")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in made if path.is_file()}
+
+
+def repro(root, *arguments):
+    result = project.run(root, "dvc", "repro", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return project.stages_run(result.stdout)
+
+
+def test_a_second_run_does_nothing(finished):
+    assert repro(finished) == []
+
+
+def test_it_recognizes_digits(finished):
+    metrics = json.loads((finished / "reports/metrics.json").read_text())
+    assert metrics["accuracy"] > 0.8
+    assert set(metrics) == {"accuracy", "loss", "errors", "confidence", "calibration_error"}
+    with (finished / "reports/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 200
+    assert sum(row["actual"] != row["predicted"] for row in rows) == metrics["errors"]
+
+
+def test_what_it_writes(finished):
+    processed = finished / "data/processed"
+    for name, n in (("train", 300), ("validation", 100), ("test", 200)):
+        images = np.load(processed / f"{name}_images.npy")
+        targets = np.load(processed / f"{name}_targets.npy")
+        assert images.shape == (n, 784)
+        assert targets.shape == (n, 10)
+        assert images.dtype == targets.dtype == np.float32
+        assert (targets.sum(axis=1) == 1).all()
+    train = np.load(processed / "train_images.npy").astype(float)
+    assert train.mean() == pytest.approx(0, abs=1e-5)
+    assert train.std() == pytest.approx(1, abs=1e-5)
+    with np.load(finished / "models/network.npz", allow_pickle=False) as model:
+        assert {"W1", "b1", "W2", "b2", "mean", "std", "deskew", "classes", "image_shape"} <= set(model)
+    with (finished / "reports/history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+    figures = {path.name for path in (finished / "reports/figures").iterdir()}
+    assert figures == {
+        "confusion_matrix.png",
+        "first_layer.png",
+        "learning_curves.png",
+        "mistakes.png",
+        "predictions.png",
+        "reliability.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "expected"),
+    [
+        ("preprocess", "deskew", False, STAGES[2:]),
+        ("train", "learning_rate", 0.05, STAGES[3:]),
+        ("evaluate", "calibration_bins", 10, ["evaluate"]),
+        ("plot", "seed", 1, ["plot"]),
+    ],
+)
+def test_a_changed_parameter_reruns_its_stage_and_what_follows(copy, section, key, value, expected):
+    project.set_params(copy, {section: {key: value}})
+    assert repro(copy) == ["validate", *expected]
+    assert repro(copy) == []
+
+
+def test_a_comment_stops_where_the_bytes_come_out_the_same(copy):
+    schedules = copy / "stages/nn/schedules.py"
+    schedules.write_text(schedules.read_text() + "# a thought\n")
+    before = snapshot(copy)
+    assert repro(copy) == ["validate", "train", "evaluate"]
+    assert snapshot(copy) == before
+
+
+def test_the_same_inputs_give_the_same_bytes_elsewhere(finished, tmp_path):
+    root = tmp_path / "Zweite Kopie \N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    project.make(root)
+    project.run(root, "git", "init", "--quiet")
+    result = project.run(root, "sh", "-c", "umask 077; dvc repro", PYTHONHASHSEED="7", TZ="Asia/Tokyo", LC_ALL="C")
+    assert result.returncode == 0, result.stderr
+    assert snapshot(root) == snapshot(finished)
+    assert (root / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
+
+
+def test_no_validation_images(copy):
+    project.set_params(copy, {"preprocess": {"validation_size": 0}})
+    assert repro(copy) == ["validate", *STAGES[2:]]
+    with (copy / "reports/history.csv").open() as file:
+        assert {row["validation_loss"] for row in csv.DictReader(file)} == {""}
+    plots = project.run(copy, "dvc", "plots", "show", "--out", "plots")
+    assert plots.returncode == 0, plots.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden": [], "batch_size": None, "optimizer": "gradient_descent", "schedule": "constant"},
+        {"hidden": [12, 8], "optimizer": "adamw", "schedule": "cosine", "dropout": 0.2, "activation": "tanh"},
+        {
+            "optimizer": "adam",
+            "schedule": "linear",
+            "averaging": 0.9,
+            "clip_norm": 1.0,
+            "initializer": "glorot_uniform",
+        },
+    ],
+    ids=["no hidden layer, full batch", "two hidden layers", "averaged"],
+)
+def test_other_networks(copy, changes):
+    project.set_params(copy, {"train": changes})
+    assert repro(copy) == ["validate", *STAGES[3:]]
+
+
+def refused(root, *expected):
+    """A run that must fail: every expected text in what it prints, no traceback, and nothing lost."""
+    before = snapshot(root)
+    result = project.run(root, "dvc", "repro")
+    assert result.returncode != 0
+    for text in expected:
+        assert text in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert {name: data for name, data in snapshot(root).items() if name in before} == snapshot(root)
+    return before, snapshot(root)
+
+
+def test_a_wrong_parameter_is_told_before_anything_is_touched(copy):
+    project.set_params(copy, {"train": {"learning_rate": -0.1, "learnig_rate": 1}, "plot": {"dpi": "high"}})
+    before, after = refused(
+        copy,
+        "validate: train.learning_rate: must be > 0, got -0.1 (params.yaml line ",
+        "validate: train.learnig_rate: unknown, did you mean learning_rate? (params.yaml line ",
+        'validate: plot.dpi: must be a whole number, got "high" (params.yaml line ',
+    )
+    assert after == before
+
+
+def test_no_source_left(copy):
+    shutil.rmtree(copy / "tests/fixture")
+    shutil.rmtree(copy / "data/downloads")
+    project.set_params(copy, {"fetch": {"directory": "nowhere"}})
+    refused(
+        copy,
+        "fetch: train-images-idx3-ubyte: no source has it",
+        "fetch:   nowhere: no such directory",
+        "fetch:   tests/fixture: no such directory",
+        "set fetch.directory",
+    )
+
+
+def stage_fails(root, name, *expected):
+    result = project.run(root, "python", "-m", f"stages.{name}")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1, result.stderr
+    for text in (f"{name}: ", *expected):
+        assert text in result.stderr
+    return result
+
+
+def test_a_corrupt_raw_file(copy):
+    path = copy / "data/raw/train-images-idx3-ubyte"
+    data = path.read_bytes()
+    path.unlink()  # it may be a link into DVC's cache
+    path.write_bytes(data[:-1])
+    before = snapshot(copy)
+    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated", "run `dvc repro fetch`")
+    assert snapshot(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [
+        ("preprocess", "data/raw/train-labels-idx1-ubyte"),
+        ("train", "data/processed/train_images.npy"),
+        ("evaluate", "models/network.npz"),
+        ("plot", "reports/predictions.csv"),
+    ],
+)
+def test_a_missing_file(copy, stage, path):
+    (copy / path).unlink()
+    before = snapshot(copy)
+    stage_fails(copy, stage, f"{path}: not found", "dvc repro")
+    assert snapshot(copy) == before
+
+
+def test_training_that_diverges_writes_nothing(copy):
+    project.set_params(copy, {"train": {"learning_rate": 1000.0, "schedule": "constant", "weight_decay": 1.0}})
+    before = snapshot(copy)
+    stage_fails(copy, "train", "the loss is", "at epoch 1, step ", "learning rate 1e+03", "try a smaller learning_rate")
+    assert snapshot(copy) == before
+
+
+def test_a_traceback_for_who_asks(copy):
+    (copy / "models/network.npz").unlink()
+    result = project.run(copy, "python", "-m", "stages.evaluate", TRACEBACK="1")
+    assert "Traceback" in result.stderr
+    assert result.returncode == 1
+
+
+def test_an_own_data_set_with_other_classes_and_other_sizes(copy):
+    """Three classes with long names, 20x30 pixels, from a local directory: an entry in the catalog and no code."""
+    import gzip
+
+    from ruamel.yaml import YAML
+
+    (copy / "mine").mkdir()
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 90), ("t10k", 30)):
+        labels = (np.arange(n) % 3).astype(np.uint8)
+        images = rng.integers(0, 90, (n, 20, 30), dtype=np.uint8)
+        for k in range(3):
+            images[labels == k, 6 * k : 6 * k + 6] += 150
+        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (copy / f"mine/{name}.gz").write_bytes(gzip.compress(header + array.tobytes()))
+    project.add_dataset(copy, "stripes", "mine")
+    yaml = YAML()
+    catalog = yaml.load(copy / "data/catalog.yaml")
+    catalog["stripes"]["classes"] = ["upper stripe", "middle stripe", "lower stripe"]
+    yaml.dump(catalog, copy / "data/catalog.yaml")
+    project.set_params(copy, {"fetch": {"dataset": "stripes"}, "preprocess": {"validation_size": 30}})
+    assert repro(copy) == STAGES
+    assert json.loads((copy / "reports/metrics.json").read_text())["accuracy"] == 1
+    assert "middle stripe" in (copy / "reports/classes.csv").read_text()
