@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -65,12 +66,19 @@ def add_dataset(root, name, directory):
 
 
 def set_params(root, changes):
-    """Change values of params.yaml; its comments stay."""
-    yaml = YAML()
-    params = yaml.load(root / "params.yaml")
+    """Change values of params.yaml, or add keys, as with an editor: one line a key."""
+    path = root / "params.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
     for section, values in changes.items():
-        params[section].update(values)
-    yaml.dump(params, root / "params.yaml")
+        start = lines.index(f"{section}:")
+        for key, value in values.items():
+            line = f"  {key}: {json.dumps(value)}"
+            old = next((i for i in range(start, len(lines)) if lines[i].startswith(f"  {key}: ")), None)
+            if old is None:
+                lines.insert(start + 1, line)
+            else:
+                lines[old] = line
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def run(root, *command, **variables):

@@ -22,7 +22,8 @@ def pixel_statistics(images: Array) -> tuple[float, float]:
 
 def normalize(images: Array, mean: float, std: float) -> Array:
     """Flatten uint8 images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
+    N, rows, columns = images.shape
+    flat = images.reshape(N, rows * columns).astype(np.float32)
     flat -= np.float32(mean)
     flat /= np.float32(std)
     return flat

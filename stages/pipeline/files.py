@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,9 @@ def write_array(path: Path | str, array: Array) -> None:
 
 def read_array(path: Path | str, *, mapped: bool = False) -> Array:
     """Read a `.npy` array; `mapped` leaves it on disk and reads rows as they are asked for."""
-    with explained(path):
-        array: Array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    array: Array
+    with explained(path), Path(path).open("rb") as file:
+        array = np.load(path, mmap_mode="r", allow_pickle=False) if mapped else np.load(file, allow_pickle=False)
     return array
 
 
@@ -59,7 +61,7 @@ def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
 
 def read_arrays(path: Path | str) -> dict[str, Array]:
     """Read all arrays of a `.npz` by name."""
-    with explained(path), np.load(path, allow_pickle=False) as archive:
+    with explained(path), Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return dict(archive)
 
 
@@ -98,7 +100,7 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: not found; `dvc repro` makes it, `dvc checkout` restores it") from None
-    except (ValueError, EOFError, KeyError, csv.Error) as error:
+    except (ValueError, TypeError, AttributeError, EOFError, KeyError, csv.Error, BadZipFile) as error:
         raise ValueError(
             f"{path}: cannot be read ({error}); remove it and run `dvc repro`, which makes it anew"
         ) from error

@@ -116,6 +116,7 @@ def explain(error: ErrorDetails, prefix: Place, path: Path, lines: Lines, known:
         "finite_number": f"must be a finite number{got}",
         "bool_type": f"must be true or false{got}",
         "string_type": f"must be text{got}",
+        "string_too_short": f"must not be empty{got}",
         "list_type": f"must be a list{got}",
         "literal_error": f"must be one of {choices}{got}",
         "greater_than": f"must be > {limits.get('gt', 0):.12g}{got}",

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from stages.dataset.arrays import normalize, one_hot, pixel_statistics
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, 7, 9), dtype=np.uint8)
+
+
+def test_statistics_are_those_of_the_pixels():
+    mean, std = pixel_statistics(IMAGES)
+    assert mean == pytest.approx(IMAGES.mean(), rel=1e-13)
+    assert std == pytest.approx(IMAGES.std(), rel=1e-12)
+
+
+def test_normalize_flattens_and_standardizes():
+    flat = normalize(IMAGES, *pixel_statistics(IMAGES))
+    assert flat.shape == (50, 63)
+    assert flat.dtype == np.float32
+    assert flat.flags.c_contiguous
+    assert flat.mean(dtype=float) == pytest.approx(0, abs=1e-6)
+    assert flat.std(dtype=float) == pytest.approx(1, abs=1e-6)
+    assert flat[3, 10] == pytest.approx((float(IMAGES[3, 1, 1]) - IMAGES.mean()) / IMAGES.std(), rel=1e-5)
+
+
+def test_no_images_stay_no_images():
+    assert normalize(IMAGES[:0], 1, 2).shape == (0, 63)
+    assert one_hot(np.zeros(0, np.uint8), 10).shape == (0, 10)
+
+
+def test_equal_pixels_are_refused():
+    with pytest.raises(ValueError, match="all pixels of the training images are equal"):
+        pixel_statistics(np.full((2, 3, 3), 7, np.uint8))
+
+
+def test_one_hot():
+    targets = one_hot(np.array([2, 0], np.uint8), 3)
+    assert targets.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert targets.dtype == np.float32

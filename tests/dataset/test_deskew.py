@@ -1,0 +1,65 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.dataset import deskew
+from stages.dataset.deskew import moments, remove_skew
+
+FIXTURE = Path(__file__).parents[1] / "fixture/t10k-images-idx3-ubyte.gz"
+DIGITS = np.frombuffer(gzip.decompress(FIXTURE.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
+
+
+def bar(lean):
+    """A thick bar through the middle that leans by `lean` pixels a row."""
+    y, x = np.mgrid[:28, :28] - 13.5
+    return (255 * np.clip(2.5 - np.abs(x - lean * y), 0, 1) * (np.abs(y) < 9)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("lean", [-0.5, -0.2, 0.1, 0.4])
+def test_a_leaning_bar_is_stood_upright(lean):
+    (before,), _ = moments(bar(lean)[None])
+    assert before == pytest.approx(lean, abs=0.02)
+    (after,), _ = moments(remove_skew(bar(lean)[None]))
+    assert abs(after) < 0.01
+
+
+def test_what_does_not_lean_stays_as_it_is():
+    still = np.stack([bar(0), np.zeros((28, 28), np.uint8)])
+    assert np.array_equal(remove_skew(still), still)
+    row = np.zeros((1, 28, 28), np.uint8)
+    row[0, 5] = np.arange(28)  # one row has no lean
+    assert np.array_equal(remove_skew(row), row)
+
+
+def test_every_digit_ends_upright_centered_and_as_heavy_as_before():
+    upright = remove_skew(DIGITS)
+    assert upright.shape == DIGITS.shape
+    assert upright.dtype == np.uint8
+    lean, center = moments(upright)
+    assert np.abs(lean).max() < 0.05
+    np.testing.assert_allclose(center, moments(DIGITS)[1], atol=0.05)
+    mass = DIGITS.sum(axis=(1, 2), dtype=float)
+    np.testing.assert_allclose(upright.sum(axis=(1, 2), dtype=float), mass, rtol=0.01)
+
+
+def test_neither_the_chunks_nor_the_other_images_matter(monkeypatch):
+    whole = remove_skew(DIGITS)
+    before = DIGITS.copy()
+    monkeypatch.setattr(deskew, "CHUNK", 7)
+    assert np.array_equal(remove_skew(DIGITS), whole)
+    assert np.array_equal(remove_skew(DIGITS[3:4])[0], whole[3])
+    assert np.array_equal(DIGITS, before)
+
+
+def test_the_shear_by_a_plain_loop():
+    image, upright = DIGITS[0], remove_skew(DIGITS[:1])[0]
+    y, x = np.mgrid[:28, :28]
+    mass = image.sum(dtype=float)
+    cx, cy = (image * x).sum() / mass, (image * y).sum() / mass
+    lean = (image * (x - cx) * (y - cy)).sum() / (image * (y - cy) ** 2).sum()
+    for row in range(28):
+        at = np.arange(28) + lean * (row - cy)
+        expected = np.interp(at, np.arange(28), image[row], left=0, right=0)
+        assert np.abs(upright[row] - expected).max() <= 0.51

@@ -1,0 +1,147 @@
+"""The parser takes what is IDX and refuses, in one line and before it allocates, what is not."""
+
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.dataset import idx
+
+
+def encode(array, code=None):
+    """IDX bytes, written independently of the parser."""
+    codes = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
+    code = codes[array.dtype.str[1:]] if code is None else code
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, code, array.ndim]) + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def head(code, *sizes):
+    return bytes([0, 0, code, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+
+
+IMAGES = encode(np.zeros((2, 3, 4), np.uint8))
+HOSTILE = {
+    "empty": (b"", "empty (0 bytes)"),
+    "one byte": (b"\0", "too short for an IDX header (1 of 4 bytes)"),
+    "three bytes": (b"\0\0\x08", "too short for an IDX header (3 of 4 bytes)"),
+    "gzip": (b"\x1f\x8b\x08\0" + b"x" * 50, "still gzip-compressed, not IDX"),
+    "zip": (b"PK\x03\x04" + b"x" * 50, "a zip archive, not IDX"),
+    "html": (b"<!DOCTYPE html><html>", "a web page, not IDX"),
+    "html without doctype": (b"<html><body>403</body>", "a web page, not IDX"),
+    "json": (b'{"message": "denied"}', "JSON, not IDX"),
+    "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not IDX"),
+    "bad magic": (b"\x01\0\x08\x01" + b"\0" * 9, "bad magic 0x01000801: the first two bytes must be 0"),
+    "magic in little-endian": (b"\x01\x08\0\0" + b"\0" * 9, "bad magic 0x01080000"),
+    "npy": (b"\x93NUMPY\x01\0", "bad magic"),
+    "type 0": (head(0x00, 1) + b"x", "unknown data type 0x00 (known: 08 09 0B 0C 0D 0E)"),
+    "type 0A": (head(0x0A, 1) + b"x", "unknown data type 0x0A"),
+    "type FF": (head(0xFF, 1) + b"x", "unknown data type 0xFF"),
+    "no dimensions": (b"\0\0\x08\0x", "0 dimensions; 1 to 8 are accepted"),
+    "255 dimensions": (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x", "255 dimensions; 1 to 8 are accepted"),
+    "header cut": (b"\0\0\x08\x03\0\0\0\x02\0\0", "header cut: 12 bytes needed for 3 dimensions, 6 present"),
+    "no items": (head(0x08, 0), "dimension 0 is 0"),
+    "a dimension of 0": (head(0x08, 2, 0, 4), "dimension 1 is 0"),
+    "one byte short": (IMAGES[:-1], "truncated: the header claims 24 bytes of data, the file has 23"),
+    "one byte long": (IMAGES + b"x", "1 byte(s) after the end of the data"),
+    "concatenated twice": (IMAGES * 2, "byte(s) after the end of the data"),
+    "only the header": (IMAGES[:16], "truncated: the header claims 24 bytes of data, the file has 0"),
+    "far too large": (head(0x0E, 2**32 - 1, 2**32 - 1, 2**32 - 1), "truncated: the header claims"),
+    "product wraps around 64 bits": (head(0x08, 2**31, 2**31, 4) + b"", "truncated: the header claims"),
+    "little-endian sizes": (b"\0\0\x08\x01" + (5).to_bytes(4, "little") + b"x" * 5, "they look little-endian ((5,))"),
+    "not a number": (encode(np.array([1.0, np.nan])), "holds a number that is not finite"),
+    "infinite": (encode(np.array([1.0, np.inf], np.float32)), "holds a number that is not finite"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_are_refused_in_one_line(tmp_path, data, message):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="file: ") as raised:
+        idx.read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).startswith(str(path))
+    assert "dvc repro fetch" in str(raised.value)
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("ndim", range(1, 9))
+def test_all_types_and_dimensions(tmp_path, dtype, ndim):
+    array = np.random.default_rng(0).integers(0, 100, (2, 3, 1, 2, 1, 2, 1, 3)[:ndim]).astype(dtype)
+    array.flat[0] = -5 if dtype != "u1" else 251
+    path = tmp_path / "file"
+    path.write_bytes(encode(array))
+    read = idx.read(path)
+    assert np.array_equal(read, array)
+    assert read.dtype == np.dtype(dtype)
+    assert read.dtype.isnative
+    assert read.flags.c_contiguous
+    assert not read.flags.writeable
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_the_bytes_it_is_an_array_or_one_line(tmp_path_factory, data):
+    """Random bytes, and good files with some bytes changed; what is accepted has exactly these bytes."""
+    content = bytearray(data.draw(st.sampled_from([IMAGES, encode(np.arange(6, dtype="i2")), b""])))
+    for _ in range(data.draw(st.integers(0, 4))):
+        if content:
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content += data.draw(st.binary(max_size=20))
+    path = tmp_path_factory.getbasetemp() / "mutant"
+    path.write_bytes(content)
+    try:
+        array = idx.read(path)
+    except ValueError as error:
+        message = str(error)
+        assert "\n" not in message
+    else:
+        assert encode(array, content[2]) == content
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent: not found; run `dvc repro fetch`"):
+        idx.read(tmp_path / "absent")
+    with pytest.raises(IsADirectoryError):
+        idx.read(tmp_path)
+    with pytest.raises(ValueError, match="not a regular file"):
+        idx.read(os.devnull)
+
+
+def labeled(images=None, labels=None):
+    images = np.ones((4, 2, 3), np.uint8) if images is None else images
+    labels = np.array([0, 1, 2, 1], np.uint8) if labels is None else labels
+    idx.check_labeled(images, labels, 3, "IMAGES", "LABELS")
+
+
+def test_a_labeled_set_is_accepted():
+    labeled()
+    labeled(labels=np.array([0, 1, 2, 1], np.int32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.ones((4, 6), np.uint8)}, "IMAGES: holds 2-D uint8, 3-D uint8 images expected"),
+        ({"images": np.ones((4, 2, 3), np.float32)}, "IMAGES: holds 3-D float32"),
+        ({"images": np.ones((5, 2, 3), np.uint8)}, "IMAGES: 5 images but 4 labels in LABELS"),
+        ({"images": np.zeros((4, 2, 3), np.uint8)}, "IMAGES: all images are blank"),
+        ({"labels": np.ones((4, 1), np.uint8)}, "LABELS: holds 2-D uint8"),
+        ({"labels": np.array([0.0, 1, 2, 1])}, "LABELS: holds 1-D float64"),
+        ({"labels": np.array([0, 1, 3, 1], np.uint8)}, r"LABELS: label 3 at index 2 is outside 0\.\.2"),
+        ({"labels": np.array([0, -1, 2, 1], np.int8)}, r"LABELS: label -1 at index 1 is outside 0\.\.2"),
+        ({"labels": np.ones(4, np.uint8)}, "LABELS: only class 1 present"),
+    ],
+)
+def test_what_is_no_labeled_set(change, message):
+    with pytest.raises(ValueError, match=message):
+        labeled(**change)

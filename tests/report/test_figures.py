@@ -1,0 +1,124 @@
+"""Figures hold what they say, for any data set, and the same numbers give the same bytes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.report import figures
+
+ROOT = Path(__file__).parents[2]
+rng = np.random.default_rng(0)
+
+
+def history(epochs, validation=True):
+    rows = []
+    for k in range(1, epochs + 1):
+        row = {"epoch": k, "train_loss": 1 / k, "train_accuracy": 1 - 0.3 / k}
+        row |= {"validation_loss": 1.2 / k, "validation_accuracy": 1 - 0.4 / k}
+        rows.append({name: str(value) for name, value in row.items()})
+        if not validation:
+            rows[-1] |= {"validation_loss": "", "validation_accuracy": ""}
+    return rows
+
+
+def answers(n, classes, wrong=0):
+    actual = np.array([classes[i % len(classes)] for i in range(n)])
+    predicted = actual.copy()
+    predicted[:wrong] = [classes[(i + 1) % len(classes)] for i in range(wrong)]
+    return actual, predicted, rng.random(n)
+
+
+def grid(draw, n, classes, wrong=0, shape=(28, 28)):
+    images = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return draw(images, *answers(n, classes, wrong), 10_000)
+
+
+DIGITS = [str(digit) for digit in range(10)]
+ARTICLES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+LETTERS = [f"the letter {chr(65 + i)}" for i in range(26)]
+
+
+def counts(K):
+    return rng.integers(0, 9, (K, K)) + 900 * np.eye(K, dtype=int)
+
+
+CASES = {
+    "curves": lambda: figures.learning_curves(history(12)),
+    "curves, 1 epoch": lambda: figures.learning_curves(history(1)),
+    "curves, 100 epochs": lambda: figures.learning_curves(history(100)),
+    "curves, no validation": lambda: figures.learning_curves(history(5, validation=False)),
+    "confusion": lambda: figures.confusion_matrix(counts(10), DIGITS),
+    "confusion, articles": lambda: figures.confusion_matrix(counts(10), ARTICLES),
+    "confusion, 26 letters": lambda: figures.confusion_matrix(counts(26), LETTERS),
+    "confusion, 2 classes, no mistake": lambda: figures.confusion_matrix(np.diag([5, 7]), ["no", "yes"]),
+    "predictions": lambda: grid(figures.predictions, 40, DIGITS, wrong=2),
+    "predictions, articles": lambda: grid(figures.predictions, 40, ARTICLES, wrong=40),
+    "predictions, 1, wide": lambda: grid(figures.predictions, 1, DIGITS, shape=(20, 30)),
+    "mistakes": lambda: grid(figures.mistakes, 24, DIGITS, wrong=24),
+    "mistakes, articles": lambda: grid(figures.mistakes, 24, ARTICLES, wrong=24),
+    "mistakes, 3": lambda: grid(figures.mistakes, 3, DIGITS, wrong=3),
+    "mistakes, none": lambda: figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0),
+    "first layer": lambda: figures.first_layer(rng.standard_normal((784, 64)), (28, 28), 128),
+    "first layer, 1 unit, wide": lambda: figures.first_layer(rng.standard_normal((600, 1)), (20, 30), 1),
+    "first layer, all zero": lambda: figures.first_layer(np.zeros((784, 10)), (28, 28), 10),
+    "reliability": lambda: figures.reliability(np.arange(15) ** 3, np.arange(15) / 15, np.linspace(0, 1, 15), 0.0123),
+    "reliability, 1 bin": lambda: figures.reliability(np.array([9]), np.array([0.9]), np.array([1.0]), 0.1),
+}
+
+
+@pytest.mark.parametrize("draw", CASES.values(), ids=CASES)
+def test_every_case_draws_inside_its_canvas_and_the_same_twice(draw, tmp_path):
+    global rng
+    pictures = []
+    for name in ("a", "b"):
+        rng = np.random.default_rng(0)
+        figure = draw()
+        figures.save(figure, tmp_path / name, 50)
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0] == pictures[1]
+    assert pictures[0].startswith(b"\x89PNG")
+    assert b"Software" not in pictures[0]
+    outer, inner = figure.bbox, figure.get_tightbbox().transformed(figure.dpi_scale_trans)
+    slack = 0.02 * outer.width
+    assert inner.x0 > -slack
+    assert inner.x1 < outer.x1 + slack
+    assert inner.y0 > -slack
+    assert inner.y1 < outer.y1 + slack
+
+
+def title(figure):
+    return figure.get_suptitle()
+
+
+def test_titles_tell_the_numbers():
+    assert title(figures.learning_curves(history(4))) == "4 epochs of training: validation error 10.00 %"
+    assert title(figures.learning_curves(history(1, False))) == "1 epoch of training: train error 30.00 %"
+    matrix = np.array([[90, 10], [0, 100]])
+    expected = "95.00 % of 200 test images right\nmost often: no taken for yes, 10 times"
+    assert title(figures.confusion_matrix(matrix, ["no", "yes"])) == expected
+    assert "2 wrong" in title(grid(figures.predictions, 40, DIGITS, wrong=2))
+    assert "all right" in title(grid(figures.predictions, 40, DIGITS))
+    assert title(grid(figures.mistakes, 3, DIGITS, wrong=3)).startswith("The 3 most confident of 10,000 mistakes")
+    assert "No mistakes" in title(figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0))
+    assert "64 of 128" in title(figures.first_layer(np.ones((784, 64)), (28, 28), 128))
+    assert "1.23 percentage points" in title(figures.reliability(*np.ones((3, 4)), 0.0123))
+
+
+def test_confidence_is_never_rounded_up_to_certainty():
+    assert [figures.percent(part) for part in (0.0, 0.994, 0.9999, 1.0)] == ["0 %", "99 %", "99 %", "100 %"]
+
+
+def test_nobodys_configuration_changes_a_picture(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, 'tests/report'); from pathlib import Path; import test_figures as t; "
+        "t.figures.save(t.CASES['curves'](), Path(sys.argv[1]), 50)"
+    )
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nfigure.facecolor: black\n")
+    for name, variables in (("plain", {}), ("own", {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})):
+        environment = {**os.environ, **variables, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", script, tmp_path / name], cwd=ROOT, env=environment, check=True)
+    assert (tmp_path / "plain").read_bytes() == (tmp_path / "own").read_bytes()
