@@ -95,19 +95,25 @@ def train(
             }
             history.append(row)
             bar.update()
-            bar.set_postfix(loss=f"{epoch.loss:.4f}", validation_accuracy=row["validation_accuracy"])
+            bar.set_postfix(shown(row))
 
     files.write_rows("reports/history.csv", history)
     measured = {key: history[-1][key] for key in ("validation_accuracy", "validation_loss")}
     files.write_json("reports/validation.json", {key: value for key, value in measured.items() if value is not None})
     files.write_arrays("models/network.npz", {**network.parameters(), "activation": activation, **inputs})
-    print(f"{epochs} epochs: " + ", ".join(f"{key} {value}" for key, value in history[-1].items() if key != "epoch"))
+    print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in shown(history[-1]).items()))
 
 
 def read_split(name: str) -> tuple[files.Array, files.Array]:
     """Return the images (N, D) and targets (N, K) of a split; large images stay on disk."""
     images = files.read_array(PROCESSED / f"{name}_images.npy", mapped=True)
     return images, files.read_array(PROCESSED / f"{name}_targets.npy")
+
+
+def shown(row: dict[str, Any]) -> dict[str, str]:
+    """Return what of a row of the history is worth watching."""
+    names = ("batch_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    return {name.replace("_", " "): f"{row[name]:.4f}" for name in names if row[name] is not None}
 
 
 def make_optimizer(name: str, momentum: float) -> Optimizer:
