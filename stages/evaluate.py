@@ -1,18 +1,21 @@
 """Score the trained network, once, on the test digits."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
+from stages.dataset.arrays import check_examples
 from stages.nn.losses import softmax, softmax_cross_entropy
-from stages.nn.network import multilayer_perceptron
+from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.training import predict
 from stages.pipeline import files, stage
 from stages.report import metrics
 
-PROCESSED = Path("data/processed")
+TEST_IMAGES = Path("data/processed/test_images.npy")
+TEST_TARGETS = Path("data/processed/test_targets.npy")
 MODEL = Path("models/network.npz")
 
 
@@ -23,16 +26,10 @@ def evaluate(
 ) -> None:
     """Write reports/metrics.json, reports/predictions.csv (a row a test image) and reports/classes.csv."""
     model = files.read_arrays(MODEL)
-    images = files.read_array(PROCESSED / "test_images.npy", mapped=True)
-    targets = files.read_array(PROCESSED / "test_targets.npy")
-    layers = sum(name.startswith("W") for name in model)
-    sizes = [model["W1"].shape[0], *(model[f"b{i}"].size for i in range(1, layers + 1))]
-    if (sizes[0], sizes[-1]) != (images.shape[1], targets.shape[1]):
-        raise ValueError(
-            f"{MODEL}: takes {sizes[0]} pixels to {sizes[-1]} classes, unlike the test set; run `dvc repro`"
-        )
-    network = multilayer_perceptron(sizes, str(model["activation"]))
-    network.load(model)
+    network = load_network(model)
+    images = files.read_array(TEST_IMAGES, (None, network.dense[0].inputs))
+    targets = files.read_array(TEST_TARGETS, (None, network.dense[-1].outputs))
+    check_examples(images, targets, TEST_IMAGES)
 
     with threadpool_limits(blas_threads, user_api="blas"):
         logits = predict(network, images)
@@ -65,6 +62,22 @@ def evaluate(
         ),
     )
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
+
+
+def load_network(model: dict[str, files.Array]) -> Network:
+    """Return the network in `model`, the arrays of models/network.npz; ValueError when they do not make one."""
+    try:
+        layers = sum(name.startswith("W") for name in model)
+        sizes = [len(model["W1"]), *(model[f"b{i}"].size for i in range(1, layers + 1))]
+        network = multilayer_perceptron(sizes, str(model["activation"]))
+        network.load(model)
+        if sizes[0] != math.prod(model["image_shape"]) or sizes[-1] != len(model["classes"]):
+            raise ValueError("its layers do not fit its image_shape and classes")
+    except KeyError as error:
+        raise ValueError(f"{MODEL}: has no {error}; run `make doctor`") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{MODEL}: {error}; run `make doctor`") from None
+    return network
 
 
 if __name__ == "__main__":

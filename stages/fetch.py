@@ -44,7 +44,8 @@ def fetch(
             with files.replacing(RAW / local_name) as temporary:
                 temporary.write_bytes(data)
             tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
-    files.write_json(RAW / "dataset.json", {"title": entry.title, "classes": entry.classes})
+    digests = {local_name: entry.files[role].sha256 for role, local_name in LOCAL_NAMES.items()}
+    files.write_json(RAW / "dataset.json", {"title": entry.title, "classes": entry.classes, "sha256": digests})
 
 
 def kept(file: File) -> tuple[bytes, str] | None:

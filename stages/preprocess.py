@@ -27,6 +27,8 @@ def preprocess(
     The constants of the normalization come from the training images alone.
     """
     dataset = files.read_json(RAW / "dataset.json")
+    for name, digest in dataset["sha256"].items():
+        files.check_digest(RAW / name, digest)
     images, labels = read_labeled("train", len(dataset["classes"]))
     test_images, test_labels = read_labeled("t10k", len(dataset["classes"]))
     if images.shape[1:] != test_images.shape[1:]:
@@ -46,8 +48,15 @@ def preprocess(
     for name, (pixels, digits) in splits.items():
         files.write_array(PROCESSED / f"{name}_images.npy", normalize(pixels, mean, std))
         files.write_array(PROCESSED / f"{name}_targets.npy", one_hot(digits, len(dataset["classes"])))
-    inputs = {"image_shape": list(images.shape[1:]), "deskew": deskew, "mean": mean, "std": std}
-    files.write_json(PROCESSED / "inputs.json", {**dataset, **inputs})
+    inputs = {
+        "title": dataset["title"],
+        "classes": dataset["classes"],
+        "image_shape": list(images.shape[1:]),
+        "deskew": deskew,
+        "mean": mean,
+        "std": std,
+    }
+    files.write_json(PROCESSED / "inputs.json", inputs)
     print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
 
 

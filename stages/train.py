@@ -1,6 +1,8 @@
 """Fit the network to the training digits."""
 
-import os
+import json
+import math
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +11,8 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from stages.dataset.arrays import check_examples
+from stages.dataset.augment import Augmentation
 from stages.dataset.batches import Batches
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
@@ -17,10 +21,13 @@ from stages.nn.optimizers import OPTIMIZERS, Momentum, Optimizer
 from stages.nn.schedules import SCHEDULES
 from stages.nn.training import fit, predict
 from stages.pipeline import files, stage
+from stages.pipeline.checkpoint import Checkpoint, key_of
 from stages.report import metrics
 
 PROCESSED = Path("data/processed")
-INITIALIZATION, DROPOUT = 1, 2  # each use of randomness has a stream of its own, so that no two share draws
+INPUTS = PROCESSED / "inputs.json"
+SPLITS = [PROCESSED / f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
+CHECKPOINT = Path("models/checkpoint.npz")
 
 
 def train(
@@ -48,31 +55,47 @@ def train(
     weight_decay: Annotated[float, Field(ge=0, le=1, description="pull of the weights toward zero")],
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="part of each target spread over all classes")],
     dropout: Annotated[float, Field(ge=0, lt=1, description="part of each hidden layer that is silenced in a step")],
+    input_dropout: Annotated[float, Field(ge=0, lt=1, description="part of the pixels that is silenced in a step")],
     clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient accepted; null for any")],
     averaging: Annotated[float, Field(ge=0, lt=1, description="part of the weight average kept each step; 0: none")],
+    rotation: Annotated[float, Field(ge=0, le=180, description="most that an image is turned in training, degrees")],
+    scaling: Annotated[float, Field(ge=0, lt=1, description="most that it is stretched or shrunk, part of its size")],
+    shear: Annotated[float, Field(ge=0, le=2, description="most that it is slanted, columns a row")],
+    shift: Annotated[float, Field(ge=0, le=100, description="most that it is moved, pixels")],
+    elastic: Annotated[float, Field(ge=0, le=100, description="how far each pixel is pushed its own way, pixels")],
     blas_threads: Annotated[int, Field(ge=1, le=256, description="processor threads of a matrix product")],
 ) -> None:
-    """Train on data/processed; write models/network.npz, reports/history.csv and reports/validation.json."""
-    inputs = files.read_json(PROCESSED / "inputs.json")
-    images, targets = read_split("train")
-    validation = read_split("validation")
+    """Train on data/processed; write models/network.npz, reports/history.csv and reports/validation.json.
+
+    A run that was killed is taken up by the next one with the same parameters, data and code, to the same bytes.
+    """
+    parameters = locals().copy()
+    inputs = files.read_json(INPUTS)
+    classes, shape = len(inputs["classes"]), tuple(inputs["image_shape"])
+    images, targets = read_split("train", shape, classes)
+    validation = read_split("validation", shape, classes)
     probe = (images[: len(validation[0]) or 5000], targets[: len(validation[0]) or 5000])
     if batch_size is not None and batch_size > len(images):
         raise ValueError(f"train.batch_size is {batch_size}, but there are only {len(images)} training images")
 
-    network = multilayer_perceptron([images.shape[1], *hidden, targets.shape[1]], activation, dropout)
-    network.initialize(INITIALIZERS[initializer], np.random.default_rng([seed, INITIALIZATION]))
-    batches = Batches(
-        images,
-        smooth_labels(targets, label_smoothing),
-        batch_size or len(images),
-        seed,
-        prefetch=blas_threads < (os.cpu_count() or 1),
-    )
-    history: list[dict[str, Any]] = []
+    # Each use of randomness has a stream of its own, so that none depends on how much another drew.
+    weights, order, silence, warps = (partial(stream, seed, use) for use in (1, 2, 3, 4))
+    network = multilayer_perceptron([images.shape[1], *hidden, classes], activation, dropout, input_dropout)
+    network.initialize(INITIALIZERS[initializer], weights())
+    augmentation = Augmentation(shape, rotation, scaling, shear, shift, elastic)
+
+    def augment(rows: files.Array, epoch: int, block: int) -> None:
+        augmentation(rows, warps(epoch, block))
+
+    smooth = smooth_labels(targets, label_smoothing)
+    batches = Batches(images, smooth, batch_size or len(images), order, augment if augmentation else None)
+
+    checkpoint = Checkpoint(CHECKPOINT, key_of(parameters, [INPUTS, *SPLITS, Path(__file__)]))
+    state = checkpoint.load()
+    history: list[dict[str, Any]] = json.loads(str(state["history"])) if state else []
     with (
         threadpool_limits(blas_threads, user_api="blas"),
-        tqdm(total=epochs, unit="epoch", disable=None, desc="train") as bar,
+        tqdm(initial=len(history), total=epochs, unit="epoch", disable=None, desc="train") as bar,
     ):
         for epoch in fit(
             network,
@@ -84,16 +107,19 @@ def train(
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             averaging=averaging,
-            noise=[np.random.default_rng([seed, DROPOUT, k]) for k in range(epochs)],
+            noise=silence,
+            state=state,
         ):
             row = {
                 "epoch": epoch.number,
-                "learning_rate": epoch.learning_rate,
-                "batch_loss": epoch.loss,
+                "learning_rate": float(f"{epoch.learning_rate:.6g}"),
+                "batch_loss": round(epoch.loss, 6),
                 **score(network, *probe, "train"),
                 **score(network, *validation, "validation"),
             }
             history.append(row)
+            if epoch.number < epochs:
+                checkpoint.save({**epoch.state, "history": json.dumps(history)})
             bar.update()
             bar.set_postfix(shown(row))
 
@@ -101,13 +127,22 @@ def train(
     measured = {key: history[-1][key] for key in ("validation_accuracy", "validation_loss")}
     files.write_json("reports/validation.json", {key: value for key, value in measured.items() if value is not None})
     files.write_arrays("models/network.npz", {**network.parameters(), "activation": activation, **inputs})
+    checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in shown(history[-1]).items()))
 
 
-def read_split(name: str) -> tuple[files.Array, files.Array]:
-    """Return the images (N, D) and targets (N, K) of a split; large images stay on disk."""
-    images = files.read_array(PROCESSED / f"{name}_images.npy", mapped=True)
-    return images, files.read_array(PROCESSED / f"{name}_targets.npy")
+def read_split(name: str, shape: tuple[int, ...], classes: int) -> tuple[files.Array, files.Array]:
+    """Return the images (N, D) and targets (N, K) of a split, checked; they stay on disk until they are asked for."""
+    path = PROCESSED / f"{name}_images.npy"
+    images = files.read_array(path, (None, math.prod(shape)))
+    targets = files.read_array(PROCESSED / f"{name}_targets.npy", (None, classes))
+    check_examples(images, targets, path)
+    return images, targets
+
+
+def stream(seed: int, use: int, epoch: int = 0, block: int = 0) -> np.random.Generator:
+    """Return a source of random numbers, another one for each use, epoch and block."""
+    return np.random.default_rng([seed, use, epoch, block])
 
 
 def shown(row: dict[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ ROLES = {
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},
-    "train": {"hidden": [16], "epochs": 3, "batch_size": 20, "blas_threads": 1},
+    "train": {"hidden": [16], "epochs": 8, "batch_size": 20, "blas_threads": 1},
     "plot": {"dpi": 50, "units": 16},
 }
 

@@ -14,7 +14,7 @@ MADE_FOR_THE_TRADE = {
     "nn": {"numpy"},
     "dataset": {"numpy", "requests", "urllib3", "pypi_simple"},
     "report": {"numpy", "matplotlib"},
-    "pipeline": {"numpy", "pydantic", "pydantic_core", "ruamel"},
+    "pipeline": {"numpy", "pydantic", "pydantic_core", "ruamel", "zc"},
 }
 
 

@@ -37,7 +37,11 @@ def written():
 def test_an_own_data_set_is_written_under_the_standard_names(capsys):
     fetch(dataset="own", directory=None)
     assert written() == CONTENT
-    assert json.loads((RAW / "dataset.json").read_text()) == {"title": "Own", "classes": ["cat", "dog"]}
+    assert json.loads((RAW / "dataset.json").read_text()) == {
+        "title": "Own",
+        "classes": ["cat", "dog"],
+        "sha256": {LOCAL_NAMES[role]: digest for role, digest in DIGESTS.items()},
+    }
     assert {path.name for path in RAW.iterdir()} == {*LOCAL_NAMES.values(), "dataset.json"}
     assert capsys.readouterr().out.splitlines()[0] == "train-images-idx3-ubyte: 21 bytes from here"
 

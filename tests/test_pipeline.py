@@ -72,7 +72,7 @@ def test_what_it_writes(finished):
     with np.load(finished / "models/network.npz", allow_pickle=False) as model:
         assert {"W1", "b1", "W2", "b2", "mean", "std", "deskew", "classes", "image_shape"} <= set(model)
     with (finished / "reports/history.csv").open() as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+        assert [row["epoch"] for row in csv.DictReader(file)] == [str(n) for n in range(1, 9)]
     figures = {path.name for path in (finished / "reports/figures").iterdir()}
     assert figures == {
         "confusion_matrix.png",
@@ -130,23 +130,33 @@ def test_no_validation_images(copy):
     "changes",
     [
         {"hidden": [], "batch_size": None, "optimizer": "gradient_descent", "schedule": "constant"},
-        {"hidden": [12, 8], "optimizer": "adamw", "schedule": "cosine", "dropout": 0.2, "activation": "tanh"},
+        {
+            "hidden": [32, 16],
+            "optimizer": "adamw",
+            "learning_rate": 0.01,
+            "schedule": "cosine",
+            "dropout": 0.1,
+            "input_dropout": 0.1,
+            "activation": "tanh",
+        },
         {
             "optimizer": "adam",
             "schedule": "linear",
+            "learning_rate": 0.01,
             "averaging": 0.9,
             "clip_norm": 1.0,
             "initializer": "glorot_uniform",
         },
+        {"rotation": 5.0, "scaling": 0.1, "shear": 0.05, "shift": 1.0, "elastic": 0.5},
     ],
-    ids=["no hidden layer, full batch", "two hidden layers", "averaged"],
+    ids=["no hidden layer, full batch", "two hidden layers", "averaged", "augmented"],
 )
 def test_other_networks(copy, changes):
-    project.set_params(copy, {"train": changes})
+    project.set_params(copy, {"train": {"epochs": 20, "batch_size": 10, **changes}})
     for stage in ("validate", "train", "evaluate"):
         result = project.run(copy, "python", "-m", f"stages.{stage}")
         assert result.returncode == 0, result.stderr
-    assert json.loads((copy / "reports/metrics.json").read_text())["loss"] < 2.3  # better than no knowledge
+    assert json.loads((copy / "reports/metrics.json").read_text())["accuracy"] > 0.2  # no knowledge has 0.1
 
 
 def refused(root, *expected):
@@ -200,7 +210,7 @@ def test_a_corrupt_raw_file(copy):
     path.unlink()  # it may be a link into DVC's cache
     path.write_bytes(data[:-1])
     before = snapshot(copy)
-    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated", "run `dvc repro fetch`")
+    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: SHA-256 is ", "run `make doctor`")
     assert snapshot(copy) == before
 
 

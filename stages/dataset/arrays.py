@@ -1,5 +1,6 @@
 """From pixels and labels to what a network takes: flat normalized rows and one-hot targets."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,3 +33,13 @@ def normalize(images: Array, mean: float, std: float) -> Array:
 def one_hot(labels: Array, classes: int) -> Array:
     """Return float32 targets (N, classes): 1 in the column of the label, 0 elsewhere."""
     return np.eye(classes, dtype=np.float32)[labels]
+
+
+def check_examples(images: Array, targets: Array, path: Path | str) -> None:
+    """Raise ValueError unless images (N, D) and targets (N, K) are equally many, finite, and one-hot."""
+    if len(images) != len(targets):
+        raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; run `make doctor`")
+    if not np.isfinite(images.sum()):  # cheaper than to ask each, and as good: normalized pixels are small
+        raise ValueError(f"{path}: holds a pixel that is not finite; run `make doctor`")
+    if not np.array_equal(targets.max(axis=1), targets.sum(axis=1)) or not np.isin(targets, (0, 1)).all():
+        raise ValueError(f"{path}: holds a target that is not one-hot; run `make doctor`")

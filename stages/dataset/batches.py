@@ -1,60 +1,69 @@
 """Serve a training set in minibatches, in a fresh order every epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-T = TypeVar("T")
+
+BLOCK = 4096  # images fetched at a time, about
 
 
 class Batches:
     """Minibatches of images (N, D) and targets (N, K).
 
-    An epoch visits every example once, in an order that depends on the seed and on the epoch's number alone. The last
-    batch of an epoch may be smaller. The images may be a memory map: rows are read as they are wanted. With
-    `prefetch`, a thread fetches the next batch while one is learned from; it pays where a processor is to spare.
+    An epoch visits every example once, in an order drawn from `order(epoch)` alone. The last batch of an epoch may be
+    smaller. The images may be a memory map: rows are read as they are wanted, a block of minibatches at a time, by a
+    thread that is a block ahead of what is learned from. `augment(images, epoch, block)` changes the images of a
+    block, (n, D), where they are.
     """
 
-    def __init__(self, images: Array, targets: Array, batch_size: int, seed: int, *, prefetch: bool = False) -> None:
-        self.images, self.targets = np.asarray(images), np.asarray(targets)
-        self.batch_size, self.seed, self.prefetch = batch_size, seed, prefetch
-        self.buffers = [self.empty(), self.empty()]  # one that is learned from, one that is being filled
+    def __init__(
+        self,
+        images: Array,
+        targets: Array,
+        batch_size: int,
+        order: Callable[[int], np.random.Generator],
+        augment: Callable[[Array, int, int], None] | None = None,
+    ) -> None:
+        self.images, self.targets, self.batch_size = np.asarray(images), np.asarray(targets), batch_size
+        self.order, self.augment = order, augment
+        self.rows = batch_size * max(1, BLOCK // batch_size)  # of a block
+        self.rooms = [self.room(), self.room()]  # one that is learned from, one that is being filled
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
-    def empty(self) -> tuple[Array, Array]:
-        """Return room for a minibatch."""
-        images, targets = self.images, self.targets
+    def room(self) -> tuple[Array, Array]:
+        """Return room for a block."""
+        n = min(self.rows, len(self.images))
         return (
-            np.empty((self.batch_size, images.shape[1]), images.dtype),
-            np.empty((self.batch_size, targets.shape[1]), targets.dtype),
+            np.empty((n, self.images.shape[1]), self.images.dtype),
+            np.empty((n, self.targets.shape[1]), self.targets.dtype),
         )
 
     def epoch(self, k: int) -> Iterator[tuple[Array, Array]]:
         """Yield the minibatches of epoch k, images (n, D) and targets (n, K), valid until the next is asked for."""
-        order = np.random.default_rng([self.seed, k]).permutation(len(self.images))
-        rows = (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
-        batches = map(self.fetch, rows, cycle(self.buffers))
-        return ahead(batches) if self.prefetch else batches
+        order = self.order(k).permutation(len(self.images))
+        blocks = -(-len(order) // self.rows)
+        with ThreadPoolExecutor(1) as worker:
+            coming = worker.submit(self.fetch, order, k, 0)
+            for block in range(blocks):
+                images, targets = coming.result()
+                if block + 1 < blocks:
+                    coming = worker.submit(self.fetch, order, k, block + 1)
+                for start in range(0, len(images), self.batch_size):
+                    yield images[start : start + self.batch_size], targets[start : start + self.batch_size]
 
-    def fetch(self, rows: Array, buffers: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Return the examples in `rows`, written into the buffers."""
-        images, targets = (buffer[: len(rows)] for buffer in buffers)
+    def fetch(self, order: Array, k: int, block: int) -> tuple[Array, Array]:
+        """Return a block of epoch k: the examples at its place in `order`."""
+        rows = order[block * self.rows : (block + 1) * self.rows]
+        images, targets = (room[: len(rows)] for room in self.rooms[block % 2])
         self.images.take(rows, axis=0, out=images, mode="clip")  # never clips here; the default mode copies twice
         self.targets.take(rows, axis=0, out=targets, mode="clip")
+        if self.augment:
+            self.augment(images, k, block)
         return images, targets
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield `items`, each made by a thread while the one before it is in use."""
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = worker.submit(next, items, None)
-            yield item

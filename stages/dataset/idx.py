@@ -49,14 +49,14 @@ def read(path: Path | str) -> Array:
         try:
             dtype, shape = parse_header(file.read(4 + 4 * MOST_DIMENSIONS), size)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; delete the file and run `dvc repro fetch`") from None
+            raise ValueError(f"{path}: {error}; run `make doctor`") from None
         file.seek(4 + 4 * len(shape))
         data = file.read(size + 1)
     if len(data) != size - 4 - 4 * len(shape):
         raise ValueError(f"{path}: changed while it was read; run the stage again")
     array = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{path}: holds a number that is not finite; delete the file and run `dvc repro fetch`")
+        raise ValueError(f"{path}: holds a number that is not finite; run `make doctor`")
     array.flags.writeable = False
     return array
 

@@ -75,13 +75,18 @@ class Network:
 
 
 def multilayer_perceptron(
-    sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, dtype: DTypeLike = np.float32
+    sizes: Sequence[int],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
+    dtype: DTypeLike = np.float32,
 ) -> Network:
     """Return a network of dense layers, `sizes` wide from the inputs to the classes, not yet initialized.
 
-    The activation, and dropout where asked for, follow every layer but the last, which gives the logits.
+    The activation, and dropout where asked for, follow every layer but the last, which gives the logits;
+    `input_dropout` comes before the first.
     """
-    layers: list[Layer] = []
+    layers: list[Layer] = [Dropout(input_dropout)] if input_dropout else []
     *hidden, classes = sizes[1:]
     inputs = sizes[0]
     for outputs in hidden:

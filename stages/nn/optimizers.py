@@ -4,6 +4,7 @@ Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtract
 direction over the gradient; an array of its own that it returns is only lent until the next call.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,27 @@ Array = NDArray[Any]
 
 
 class Optimizer:
-    """Turns gradients into directions; `decoupled` tells that weight decay acts on theta, not through the gradient."""
+    """Turns gradients into directions.
+
+    `decoupled` tells that weight decay acts on theta, not through the gradient. `remembers` names what an optimizer
+    knows of the past: with that it goes on where another of its kind stopped.
+    """
 
     decoupled = False
+    remembers: tuple[str, ...] = ()
 
     def direction(self, grad: Array) -> Array:
         """Return the direction (P,) of the step for the gradient (P,)."""
         raise NotImplementedError
+
+    def memory(self) -> dict[str, Array]:
+        """Return what it remembers, by name."""
+        return {name: np.asarray(getattr(self, name)) for name in self.remembers}
+
+    def recall(self, memory: Mapping[str, Array]) -> None:
+        """Remember what another one's `memory` holds."""
+        for name in self.remembers:
+            setattr(self, name, memory[name].copy())
 
 
 class GradientDescent(Optimizer):
@@ -32,6 +47,7 @@ class GradientDescent(Optimizer):
 class Momentum(Optimizer):
     """A ball that rolls: v = momentum v + g (Polyak, 1964)."""
 
+    remembers = ("velocity",)
     velocity: Array | None = None
 
     def __init__(self, momentum: float = 0.9) -> None:
@@ -60,7 +76,8 @@ class Nesterov(Momentum):
 class Adam(Optimizer):
     """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
 
-    t = 0
+    remembers = ("m", "v", "t")
+    t: int | Array = 0  # steps taken
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
@@ -68,7 +85,7 @@ class Adam(Optimizer):
     def direction(self, grad: Array) -> Array:
         if self.t == 0:
             self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
-        self.t += 1
+        self.t = int(self.t) + 1
         self.m += (1 - self.beta1) * (grad - self.m)  # mean of g
         self.v += (1 - self.beta2) * (grad * grad - self.v)  # mean of g^2
         m_hat = self.m / (1 - self.beta1**self.t)  # both began at zero: undo that bias

@@ -1,6 +1,6 @@
 """Predict, measure, blame, step; again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ class Epoch:
     number: int  # from 1
     learning_rate: float  # of its last step
     loss: float  # mean over its minibatches of what was minimized, as it was before each step
+    state: Mapping[str, Array]  # all that `fit` needs to go on from here, valid until the next epoch is asked for
 
 
 def loss_and_gradient(
@@ -87,18 +88,23 @@ def fit(
     weight_decay: float = 0.0,
     clip_norm: float | None = None,
     averaging: float = 0.0,
-    noise: Sequence[np.random.Generator] | None = None,
+    noise: Callable[[int], np.random.Generator] | None = None,
+    state: Mapping[str, Array] | None = None,
 ) -> Iterator[Epoch]:
     """Train the network; yield once an epoch, with the network as it would be if training ended there.
 
     With `averaging` that is an exponential moving average of the weights, which forgets 1 - averaging of itself each
-    step (Polyak and Juditsky, 1992); training goes on from the weights themselves. `noise`, a generator an epoch,
-    is where dropout draws from. Raises FloatingPointError at the first loss that is not finite.
+    step (Polyak and Juditsky, 1992); training goes on from the weights themselves. `noise(epoch)` is where dropout
+    draws from. With the `state` of an earlier epoch training goes on after that one, as if it had never stopped.
+    Raises FloatingPointError at the first loss that is not finite.
     """
-    average = network.theta.copy()
-    steps = len(batches)
-    for number in range(1, epochs + 1):
-        rng = noise[number - 1] if noise else None
+    theta, steps, done = network.theta, len(batches), 0
+    average = theta.copy()
+    if state is not None:
+        done, theta[:], average[:] = int(state["epoch"]), state["theta"], state["average"]
+        optimizer.recall(state)
+    for number in range(done + 1, epochs + 1):
+        rng = noise(number) if noise else None
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
             for step, (x, targets) in enumerate(batches.epoch(number)):
@@ -113,12 +119,13 @@ def fit(
                     )
                 total += loss
                 if averaging:
-                    average += (1 - averaging) * (network.theta - average)
-        trained = network.theta.copy()
+                    average += (1 - averaging) * (theta - average)
+        trained = theta.copy()
         if averaging:
-            network.theta[:] = average
-        yield Epoch(number, rate, total / steps)
-        network.theta[:] = trained
+            theta[:] = average
+        memory = {"epoch": np.array(number), "theta": trained, "average": average, **optimizer.memory()}
+        yield Epoch(number, rate, total / steps, memory)
+        theta[:] = trained
 
 
 def predict(network: Network, images: Array, chunk: int = 4096) -> Array:

@@ -6,13 +6,15 @@ bytes and DVC can stop a rerun early. Nothing is ever pickled.
 """
 
 import csv
+import hashlib
 import json
+import math
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +24,40 @@ Array = NDArray[Any]
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not."""
+    """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
+
+    The name is always the same: one stage at a time is at work in a checkout, so what a killed one left under it is
+    written over by the next. OSError, in one line, when the disk is full or the place cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # on the disk before it takes the old one's place
         temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error  # NumPy tells a full disk in words of its own
+        raise OSError(f"{path}: cannot be written, {reason}; mend that and run `dvc repro`") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def digest(path: Path | str) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with explained(path), Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(path: Path | str, expected: str) -> None:
+    """Raise ValueError unless the SHA-256 of a file is `expected`."""
+    if (actual := digest(path)) != expected:
+        raise ValueError(
+            f"{path}: SHA-256 is {actual[:12]}..., {expected[:12]}... expected; run `make doctor`, which says how to "
+            "repair it"
+        )
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -45,11 +72,19 @@ def write_array(path: Path | str, array: Array) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def read_array(path: Path | str, *, mapped: bool = False) -> Array:
-    """Read a `.npy` array; `mapped` leaves it on disk and reads rows as they are asked for."""
-    array: Array
-    with explained(path), Path(path).open("rb") as file:
-        array = np.load(path, mmap_mode="r", allow_pickle=False) if mapped else np.load(file, allow_pickle=False)
+def read_array(path: Path | str, shape: tuple[int | None, ...]) -> Array:
+    """Return the `.npy` array of float32 at `path`, left on disk: rows are read as they are asked for.
+
+    ValueError unless it has this shape; None stands for any size.
+    """
+    with explained(path):
+        with Path(path).open("rb") as file:
+            check_size(file, Path(path).stat().st_size)
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
+        if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
+            expected = " x ".join("any" if size is None else str(size) for size in shape)
+            raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
     return array
 
 
@@ -60,9 +95,36 @@ def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
 
 
 def read_arrays(path: Path | str) -> dict[str, Array]:
-    """Read all arrays of a `.npz` by name."""
-    with explained(path), Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
+    """Return all arrays of an uncompressed `.npz`, by name.
+
+    Nothing is allocated before its size is known to be in the file; ValueError for what is torn, compressed or pickled.
+    """
+    arrays = {}
+    with explained(path), zipfile.ZipFile(path) as archive:
+        size = Path(path).stat().st_size
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
+                raise ValueError(f"{member.filename} is not stored plainly")
+            with archive.open(member) as file:
+                check_size(file, member.file_size)
+            with archive.open(member) as file:
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays
+
+
+def check_size(file: IO[bytes], size: int) -> None:
+    """Raise ValueError unless the `.npy` array in `file` claims to be as large as `size` bytes of file can hold."""
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"version {version} of the .npy format")
+    shape, _, dtype = read_header(file)
+    if file.tell() + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"an array of shape {shape} does not fit in its {size} bytes")
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
@@ -100,7 +162,6 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: not found; `dvc repro` makes it, `dvc checkout` restores it") from None
-    except (ValueError, TypeError, AttributeError, EOFError, KeyError, csv.Error, BadZipFile) as error:
-        raise ValueError(
-            f"{path}: cannot be read ({error}); remove it and run `dvc repro`, which makes it anew"
-        ) from error
+    except (ValueError, TypeError, AttributeError, EOFError, KeyError, csv.Error, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read, {reason}; run `make doctor`, which says how to repair it") from error

@@ -1,35 +1,84 @@
-"""Run a stage's function as a command: its section of params.yaml in, one clear line out when something is wrong."""
+"""Run a stage's function as a command: its section of params.yaml in, one clear line out when something is wrong.
 
+One stage at a time works in a checkout: a lock is held for a stage's life, because a stage that outlived its `dvc`
+would put old results under a new dvc.lock. Where the system can do that (Linux), a stage ends with its `dvc`.
+"""
+
+import ctypes
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from zc.lockfile import LockError, LockFile
 
 from stages.pipeline import params
 
+LOCK = Path(".dvc/tmp/stage.lock")
 # What bad input, a bad environment or a bad parameter raises. Anything else is a fault of ours and keeps its traceback.
 EXPECTED = (ValueError, OSError, MemoryError, ArithmeticError)
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM)."""
 
 
 def run(function: Callable[..., None]) -> None:
     """Call `function` with its own section of params.yaml; end the process with a line and a code if that fails.
 
     Exit code 1: bad input, with one line on standard error; TRACEBACK=1 in the environment shows the traceback too.
-    Exit code 130: interrupted.
+    Exit codes 130 and 143: interrupted, terminated. What was there before is still there then.
     """
     name = function.__name__
     try:
-        function(**params.read(function))
+        signal.signal(signal.SIGTERM, terminate)
+        end_with_parent()
+        with lock(LOCK):
+            function(**params.read(function))
     except KeyboardInterrupt:
         fail(name, "interrupted; `dvc repro` starts this stage again", 130)
+    except Terminated:
+        fail(name, "terminated; `dvc repro` starts this stage again", 143)
     except EXPECTED as error:
         if os.environ.get("TRACEBACK"):
             raise
         fail(name, describe(error), 1)
 
 
+def terminate(number: int, frame: Any) -> None:
+    """Leave by an exception, so that temporary files are removed on the way."""
+    raise Terminated
+
+
+def end_with_parent() -> None:
+    """Under DVC, ask Linux to kill this process when its parent dies: `dvc` that is killed leaves no stage behind."""
+    if sys.platform == "linux" and "DVC_STAGE" in os.environ:
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`, which names the holder; OSError at once when another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = LockFile(str(path))
+    except LockError:
+        holder = path.read_text(encoding="utf-8").strip() or "unknown"
+        raise OSError(f"another stage is at work here, process {holder}: wait for it, or end it") from None
+    try:
+        yield
+    finally:
+        held.close()
+
+
 def describe(error: BaseException) -> str:
     """One line, or one line a problem, that says what `error` means."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__

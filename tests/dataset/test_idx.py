@@ -69,7 +69,7 @@ def test_hostile_files_are_refused_in_one_line(tmp_path, data, message):
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith(str(path))
-    assert "dvc repro fetch" in str(raised.value)
+    assert "make doctor" in str(raised.value)
     assert peak < 2**20
 
 

@@ -96,8 +96,8 @@ def test_averaging_is_what_is_seen_and_training_goes_on_from_the_weights():
 def test_dropout_draws_from_the_noise_of_the_epoch_alone():
     def trained(*seeds):
         network = new_network(dropout=0.5)
-        noise = [np.random.default_rng(seed) for seed in seeds]
-        list(fit(network, Whole(), GradientDescent(), constant, epochs=2, learning_rate=0.1, noise=noise))
+        options = {"epochs": 2, "learning_rate": 0.1, "noise": lambda epoch: np.random.default_rng(seeds[epoch - 1])}
+        list(fit(network, Whole(), GradientDescent(), constant, **options))
         return network.theta
 
     assert np.array_equal(trained(1, 2), trained(1, 2))
@@ -112,3 +112,18 @@ def test_a_loss_that_is_not_finite_stops_training_at_once():
     assert f"at epoch {len(seen) + 1}, step 1 of 1, learning rate 1e+30" in message
     assert "try a smaller learning_rate" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_goes_on_from_a_state_as_if_it_had_never_stopped(name):
+    options = {"epochs": 6, "learning_rate": 0.01, "averaging": 0.5, "noise": np.random.default_rng}
+    whole, first, second = (new_network(dropout=0.5) for _ in range(3))
+    losses = [e.loss for e in fit(whole, Whole(), OPTIMIZERS[name](), one_cycle, **options)]
+    for epoch in fit(first, Whole(), OPTIMIZERS[name](), one_cycle, **options):
+        state = {key: array.copy() for key, array in epoch.state.items()}
+        if epoch.number == 2:
+            break
+    later = list(fit(second, Whole(), OPTIMIZERS[name](), one_cycle, **options, state=state))
+    assert [epoch.number for epoch in later] == [3, 4, 5, 6]
+    assert [epoch.loss for epoch in later] == losses[2:]
+    assert np.array_equal(second.theta, whole.theta)

@@ -1,6 +1,21 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import project
 import pytest
 
 from stages.pipeline import stage
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    old = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, old)
 
 
 def work() -> None:
@@ -24,7 +39,7 @@ def test_bad_input_is_a_line_a_problem(capsys):
 def test_an_error_of_the_system_names_the_file(capsys):
     error = OSError(28, "No space left on device", "data/raw/x")
     assert ended(capsys, error) == (1, "work: data/raw/x: No space left on device\n")
-    assert ended(capsys, MemoryError()) == (1, "work: MemoryError\n")
+    assert ended(capsys, MemoryError()) == (1, "work: not enough memory\n")
 
 
 def test_interrupted(capsys):
@@ -44,3 +59,62 @@ def test_a_traceback_for_who_asks(monkeypatch):
     monkeypatch.setenv("TRACEBACK", "1")
     with pytest.raises(ValueError, match="one"):
         stage.run(work)
+
+
+SLEEPER = """
+import sys, time
+from stages.pipeline import files, stage
+def work() -> None:
+    with files.replacing("out") as temporary:
+        temporary.write_text("half")
+        print("at work", flush=True)
+        time.sleep(60)
+stage.run(work)
+"""
+
+
+def start(wrapper=(), **variables):
+    environment = {**os.environ, "PYTHONPATH": str(project.ROOT), **variables}
+    command = [*wrapper, sys.executable, "-c", SLEEPER]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "at work\n"
+    return process
+
+
+def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
+    process = start()
+    assert ended(capsys, ValueError("never reached")) == (
+        1,
+        f"work: another stage is at work here, process {process.pid}: wait for it, or end it\n",
+    )
+    process.kill()
+    process.communicate()
+    assert ended(capsys, ValueError("reached")) == (1, "work: reached\n")  # the system frees a lock whose holder died
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGTERM, 143, "work: terminated; `dvc repro` starts this stage again\n"),
+        (signal.SIGINT, 130, "work: interrupted; `dvc repro` starts this stage again\n"),
+    ],
+)
+def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
+    process = start()
+    assert (tmp_path / ".out.tmp").exists()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (code, said)
+    assert {path.name for path in tmp_path.iterdir()} == {".dvc"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_under_dvc_a_stage_ends_with_its_parent(tmp_path):
+    keeper = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    parent = start([sys.executable, "-c", keeper], DVC_STAGE="work")
+    child = int((tmp_path / stage.LOCK).read_text())
+    assert child != parent.pid
+    parent.kill()
+    parent.communicate(timeout=30)  # returns when the child, which shares the pipes, has ended
+    status = Path(f"/proc/{child}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"  # gone, or dead and unmourned

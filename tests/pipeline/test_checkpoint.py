@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from stages.pipeline import checkpoint as module
+from stages.pipeline.checkpoint import Checkpoint, key_of
+
+STATE = {"theta": np.arange(5.0), "history": "[1]"}
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    return tmp_path / "checkpoint.npz"
+
+
+def test_what_was_saved_is_loaded_by_the_same_computation(path):
+    Checkpoint(path, "key").save(STATE)
+    loaded = Checkpoint(path, "key").load()
+    assert set(loaded) == {"theta", "history"}
+    assert np.array_equal(loaded["theta"], STATE["theta"])
+    assert str(loaded["history"]) == "[1]"
+    Checkpoint(path, "key").remove()
+    assert not path.exists()
+    Checkpoint(path, "key").remove()
+
+
+def test_nothing_there_is_nothing_to_tell(path, capsys):
+    assert Checkpoint(path, "key").load() is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_foreign_one_is_not_used_and_told(path, capsys):
+    Checkpoint(path, "key").save(STATE)
+    assert Checkpoint(path, "other").load() is None
+    said = f"{path}: not used, made with other parameters, data or code; starting from the beginning\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("part", [0, 0.3, 0.9])
+def test_a_torn_one_is_not_used_and_told(path, capsys, part):
+    Checkpoint(path, "key").save(STATE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    assert Checkpoint(path, "key").load() is None
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path}: not used, ")
+    assert said.endswith("; starting from the beginning\n")
+    assert said.count("\n") == 1
+
+
+def test_it_is_not_saved_at_every_turn(path, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 3600.0)
+    Checkpoint(path, "key").save(STATE)
+    assert not path.exists()
+
+
+def test_the_key_depends_on_parameters_files_and_code(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.write_bytes(b"1")
+    first = key_of({"a": 1, "b": [2]}, [data])
+    assert key_of({"b": [2], "a": 1}, [data]) == first
+    assert key_of({"a": 1, "b": [3]}, [data]) != first
+    data.write_bytes(b"2")
+    second = key_of({"a": 1, "b": [2]}, [data])
+    assert second != first
+    code = tmp_path / "code.py"
+    code.write_text("# a thought")
+    monkeypatch.setattr(module.files, "__file__", str(code))
+    assert key_of({"a": 1, "b": [2]}, [data]) != second
