@@ -84,11 +84,12 @@ def train(
     network.initialize(INITIALIZERS[initializer], weights())
     augmentation = Augmentation(shape, rotation, scaling, shear, shift, elastic)
 
-    def augment(rows: files.Array, epoch: int, block: int) -> None:
-        augmentation(rows, warps(epoch, block))
+    def prepare(images: files.Array, targets: files.Array, epoch: int, block: int) -> None:
+        if augmentation:
+            augmentation(images, warps(epoch, block))
+        targets[:] = smooth_labels(targets, label_smoothing)
 
-    smooth = smooth_labels(targets, label_smoothing)
-    batches = Batches(images, smooth, batch_size or len(images), order, augment if augmentation else None)
+    batches = Batches(images, targets, batch_size or len(images), order, prepare)
 
     checkpoint = Checkpoint(CHECKPOINT, key_of(parameters, [INPUTS, *SPLITS, Path(__file__)]))
     state = checkpoint.load()

@@ -17,8 +17,8 @@ class Batches:
 
     An epoch visits every example once, in an order drawn from `order(epoch)` alone. The last batch of an epoch may be
     smaller. The images may be a memory map: rows are read as they are wanted, a block of minibatches at a time, by a
-    thread that is a block ahead of what is learned from. `augment(images, epoch, block)` changes the images of a
-    block, (n, D), where they are.
+    thread that is a block ahead of what is learned from. That thread also calls `prepare(images, targets, epoch,
+    block)`, which may change the images (n, D) and targets (n, K) of a block where they are.
     """
 
     def __init__(
@@ -27,10 +27,10 @@ class Batches:
         targets: Array,
         batch_size: int,
         order: Callable[[int], np.random.Generator],
-        augment: Callable[[Array, int, int], None] | None = None,
+        prepare: Callable[[Array, Array, int, int], None] | None = None,
     ) -> None:
         self.images, self.targets, self.batch_size = np.asarray(images), np.asarray(targets), batch_size
-        self.order, self.augment = order, augment
+        self.order, self.prepare = order, prepare
         self.rows = batch_size * max(1, BLOCK // batch_size)  # of a block
         self.rooms = [self.room(), self.room()]  # one that is learned from, one that is being filled
 
@@ -64,6 +64,6 @@ class Batches:
         images, targets = (room[: len(rows)] for room in self.rooms[block % 2])
         self.images.take(rows, axis=0, out=images, mode="clip")  # never clips here; the default mode copies twice
         self.targets.take(rows, axis=0, out=targets, mode="clip")
-        if self.augment:
-            self.augment(images, k, block)
+        if self.prepare:
+            self.prepare(images, targets, k, block)
         return images, targets

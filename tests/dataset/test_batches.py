@@ -52,14 +52,18 @@ def test_a_memory_map_gives_the_same(tmp_path):
     assert order(images=mapped) == order()
 
 
-def test_each_block_of_each_epoch_is_augmented():
-    def augment(images, epoch, block):
+def test_each_block_of_each_epoch_is_prepared():
+    def prepare(images, targets, epoch, block):
         images += 1000 * epoch + 100 * block
+        targets[:] = epoch
 
     for k in (1, 2):
-        added = np.concatenate([x for x, _ in drawn(k, augment=augment)]) - np.concatenate([x for x, _ in drawn(k)])
+        prepared = drawn(k, prepare=prepare)
+        added = np.concatenate([x for x, _ in prepared]) - np.concatenate([x for x, _ in drawn(k)])
         blocks = np.repeat([0, 1, 2], [10, 10, 3])[:, None]  # of two minibatches each
         assert np.array_equal(added, np.broadcast_to(1000.0 * k + 100 * blocks, added.shape))
+        assert all((t == k).all() for _, t in prepared)
+    assert IMAGES[0, 0] == 0  # the data itself is left alone
 
 
 def test_its_thread_ends_when_the_epoch_is_left_early():
@@ -71,8 +75,8 @@ def test_its_thread_ends_when_the_epoch_is_left_early():
 
 
 def test_what_goes_wrong_in_its_thread_is_raised():
-    def fail(images, epoch, block):
+    def fail(images, targets, epoch, block):
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):
-        drawn(augment=fail)
+        drawn(prepare=fail)
