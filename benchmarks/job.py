@@ -1,0 +1,130 @@
+"""One measurement in a process of its own, its result as a line of JSON.
+
+    python -m benchmarks.job train "PyTorch eager" --batch-size 128 --threads 2 --epochs 4
+    python -m benchmarks.job infer ours --threads 1
+    python -m benchmarks.job grow ours --rows 16
+
+A number of threads means as many processors, for everyone: the process is bound to them.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from benchmarks.contenders import CONTENDERS, Job
+
+Array = NDArray[Any]
+
+PROCESSED = Path("data/processed")
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["train", "infer", "grow"])
+    parser.add_argument("contender")
+    parser.add_argument("--rows", type=int, default=1, help="times that the training set is repeated, on disk")
+    for field in fields(Job):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+    options = vars(parser.parse_args())
+    kind, contender, rows = (options.pop(name) for name in ("kind", "contender", "rows"))
+    job = Job(**options)
+    bind(job.threads)
+    with threadpool_limits(job.threads, user_api="blas"):
+        if kind == "train":
+            result = train(contender, job)
+        elif kind == "infer":
+            result = infer(contender, job)
+        else:
+            result = grow(contender, job, rows)
+    print(json.dumps(result))
+
+
+def bind(threads: int) -> None:
+    """Run on so many processors from here on, where the system can do that (Linux)."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def load(split: str) -> tuple[Array, Array]:
+    """Return images (N, D) and labels (N,) of a split, in memory."""
+    return np.load(PROCESSED / f"{split}_images.npy"), np.load(PROCESSED / f"{split}_targets.npy").argmax(axis=1)
+
+
+def train(contender: str, job: Job) -> dict[str, Any]:
+    """Return the seconds of each epoch, and the accuracy on the test images after it (outside the clock)."""
+    images, labels = load("train")
+    test_images, test_labels = load("test")
+    run = CONTENDERS[contender](images, labels, job)
+    next(run)  # set up
+    seconds, accuracy = [], []
+    for _ in range(job.epochs):
+        start = time.perf_counter()
+        predict = next(run)
+        seconds.append(time.perf_counter() - start)
+        accuracy.append(float((predict(test_images).argmax(axis=1) == test_labels).mean()))
+    return {"seconds": seconds, "accuracy": accuracy}
+
+
+def infer(contender: str, job: Job) -> dict[str, Any]:
+    """Return the seconds to read 10,000 images, and one: medians of many calls."""
+    images, labels = load("train")
+    test_images, _ = load("test")
+    run = CONTENDERS[contender](images[:2048], labels[:2048], job)
+    *_, predict = run
+    return {
+        "seconds_10000": median_seconds(lambda: predict(test_images), 50),
+        "seconds_1": median_seconds(lambda: predict(test_images[:1]), 2000),
+    }
+
+
+def median_seconds(call: Callable[[], Any], times: int) -> float:
+    """Return the median seconds of a call, after a tenth as many calls to warm up."""
+    seconds = []
+    for _ in range(times + times // 10):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[times // 10 :])
+
+
+def grow(contender: str, job: Job, rows: int) -> dict[str, Any]:
+    """Return seconds of each epoch and memory, for a training set repeated `rows` times on disk."""
+    images = np.load(PROCESSED / "train_images.npy", mmap_mode="r")
+    with tempfile.TemporaryDirectory(dir=PROCESSED) as folder:
+        path, shape = Path(folder) / "images.npy", (rows * len(images), images.shape[1])
+        repeated = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        for i in range(rows):
+            repeated[i * len(images) : (i + 1) * len(images)] = images
+        repeated.flush()
+        labels = np.tile(np.load(PROCESSED / "train_targets.npy").argmax(axis=1), rows)
+        run = CONTENDERS[contender](np.load(path, mmap_mode="r"), labels, job)
+        next(run)  # set up
+        seconds, memory = [], 0
+        for _ in range(job.epochs):
+            start = time.perf_counter()
+            next(run)
+            seconds.append(time.perf_counter() - start)
+            memory = max(memory, own_memory())
+    return {"seconds": seconds, "own_bytes": memory}
+
+
+def own_memory() -> int:
+    """Return the bytes of memory that this process holds for itself; pages of mapped files are not counted (Linux)."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return 1024 * int(status["RssAnon"].split()[0])
+
+
+if __name__ == "__main__":
+    main()

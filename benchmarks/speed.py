@@ -1,0 +1,260 @@
+"""How fast the network learns, beside its peers and beside the matrix products alone.
+
+    python -m benchmarks.speed            measure (about an hour on two cores), then report
+    python -m benchmarks.speed report     write the report from the measurements that are there
+
+Every measurement runs in a process of its own, bound to as many processors as it may use threads. The contenders take
+turns, A B C A B C, so that a machine that slows down slows them all, and are compared round by round. The first epoch
+of each process warms it up (PyTorch and JAX compile in it) and does not count.
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from threadpoolctl import threadpool_info
+from tqdm import tqdm
+
+from benchmarks.contenders import CONTENDERS
+from stages.report import figures
+
+HERE = Path(__file__).parent
+RECORD, PAGE, PICTURE = HERE / "speed.json", HERE / "speed.md", HERE / "speed.png"
+BATCH_SIZES, THREADS, ROUNDS = (32, 64, 128, 256, 512, 1024), (1, 2), 5
+OURS, FLOOR = "ours", "matrix products alone"
+PEERS = [name for name in CONTENDERS if name not in (OURS, FLOOR)]
+# The epochs of the quick recipe that reach each accuracy on the validation images, as a mean over seeds.
+QUICK = {"peak": 0.15, "weight_decay": 1e-4, "label_smoothing": 0.05}
+GOALS = {0.975: 1, 0.98: 2, 0.985: 4}
+SEEDS = range(10)
+ROWS, WIDTHS = (1, 4, 16), (32, 128, 512, 2048)
+
+Measurement = dict[str, Any]
+
+
+def main() -> None:
+    """Measure and report, or only report."""
+    if sys.argv[1:] != ["report"]:
+        measure()
+    report()
+
+
+def plan() -> Iterator[Measurement]:
+    """Yield what is to be measured, in turn."""
+    for turn in range(ROUNDS):
+        for batch_size in BATCH_SIZES:
+            for threads in THREADS:
+                for name in CONTENDERS:
+                    job = {"batch_size": batch_size, "threads": threads, "epochs": 4, "seed": turn}
+                    yield {"kind": "train", "contender": name, **job}
+        for threads in THREADS:
+            for name in [OURS, *PEERS]:
+                yield {"kind": "infer", "contender": name, "threads": threads, "epochs": 1, "seed": turn}
+        for rows in ROWS:
+            yield {"kind": "grow", "contender": OURS, "rows": rows, "epochs": 2, "seed": turn}
+        for width in WIDTHS:
+            yield {"kind": "grow", "contender": OURS, "width": width, "epochs": 2, "seed": turn}
+    for seed in SEEDS:
+        for goal, epochs in GOALS.items():
+            for threads in THREADS:
+                for name in (OURS, "PyTorch eager"):
+                    job = {"threads": threads, "epochs": epochs, "seed": seed, **QUICK}
+                    yield {"kind": "train", "contender": name, "goal": goal, **job}
+
+
+def measure() -> None:
+    """Carry out the plan; write the record anew after each measurement, so that a broken run shows what it has."""
+    measurements: list[Measurement] = []
+    machine = describe_machine()
+    for task in tqdm(list(plan()), unit="job"):
+        options = {key: value for key, value in task.items() if key not in ("kind", "contender", "goal")}
+        flags = [part for key, value in options.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+        command = [sys.executable, "-m", "benchmarks.job", task["kind"], task["contender"], *flags]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise SystemExit(f"{' '.join(command[2:])} failed:\n{result.stderr}")
+        measurements.append({**task, **json.loads(result.stdout.splitlines()[-1])})
+        lines = ",\n".join(json.dumps(measurement) for measurement in measurements)
+        RECORD.write_text(f'{{"machine": {json.dumps(machine, indent=1)},\n"measurements": [\n{lines}\n]}}\n')
+
+
+def describe_machine() -> dict[str, str]:
+    """Return processor, BLAS and versions."""
+    cpuinfo = Path("/proc/cpuinfo")
+    models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
+    blas = next(info for info in threadpool_info() if info["user_api"] == "blas")
+    return {
+        "processor": f"{len(models)} x {models[0].split(': ')[1]}" if models else platform.processor(),
+        "BLAS of NumPy": f"{blas['internal_api']} {blas['version']}, kernel {blas.get('architecture')}",
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "torch", "scikit-learn", "jax")},
+    }
+
+
+def report() -> None:
+    """Write the page and the picture from the record."""
+    record = json.loads(RECORD.read_text())
+    data = record["measurements"]
+    parts = [
+        "# Speed",
+        "Made by `make bench`; do not edit.",
+        "The same job for all: 784-128-10, float32, Nesterov momentum, one-cycle, data in memory, a fresh permutation "
+        f"each epoch, on {len(epoch_runs(data))} processes. Each process is bound to as many processors as it may use "
+        "threads; contenders take turns; figures are medians, with the range of the rounds in brackets.",
+        table(["machine", ""], record["machine"].items()),
+        "![Seconds an epoch](speed.png)",
+        "## Seconds an epoch, and how many times as fast the network is",
+        *(speed_table(data, threads) for threads in THREADS),
+        "## Accuracy: the same job?",
+        "Test accuracy after the four epochs, mean and standard deviation over the rounds, one thread.",
+        accuracy_table(data),
+        "## Seconds of training to an accuracy on the test images",
+        f"The quick recipe ({', '.join(f'{k} {v}' for k, v in QUICK.items())}) with as many epochs as reach the goal "
+        f"on the validation images, on {len(SEEDS)} seeds. Setting up does not count, the first epoch does.",
+        goal_table(data),
+        "## Reading images",
+        inference_table(data),
+        "## How the cost grows",
+        "One thread, batch size 128. The training set is repeated on disk and mapped; memory is what the process holds "
+        "for itself.",
+        growth_table(data, "rows", ROWS),
+        growth_table(data, "width", WIDTHS),
+    ]
+    PAGE.write_text("\n\n".join(parts) + "\n")
+    figures.save(picture(data), PICTURE, 130)
+
+
+def epoch_runs(data: list[Measurement]) -> list[Measurement]:
+    """Return the measurements of the epoch's speed."""
+    return [m for m in data if m["kind"] == "train" and "goal" not in m]
+
+
+def epoch_seconds(data: list[Measurement], name: str, batch_size: int, threads: int) -> list[float]:
+    """Return the median seconds of an epoch, warm-up left out, for each round."""
+    chosen = [
+        m for m in epoch_runs(data) if (m["contender"], m["batch_size"], m["threads"]) == (name, batch_size, threads)
+    ]
+    return [statistics.median(m["seconds"][1:]) for m in chosen]
+
+
+def ratios(a: list[float], b: list[float]) -> str:
+    """Return the median of a / b, round by round, with its range."""
+    pairs = [x / y for x, y in zip(a, b, strict=True)]
+    return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+
+
+def speed_table(data: list[Measurement], threads: int) -> str:
+    """Seconds of all contenders, then ratios."""
+    rows = []
+    for batch_size in BATCH_SIZES:
+        own = epoch_seconds(data, OURS, batch_size, threads)
+        row = [str(batch_size), f"**{statistics.median(own):.3f}**"]
+        for name in PEERS:
+            other = epoch_seconds(data, name, batch_size, threads)
+            row.append(f"{statistics.median(other):.3f}: {ratios(other, own)}")
+        least = epoch_seconds(data, FLOOR, batch_size, threads)
+        row.append(f"{statistics.median(least):.3f}: {ratios(least, own)}")
+        rows.append(row)
+    head = [f"batch size, {threads} thread{'s' * (threads > 1)}", OURS, *(f"{name}: ratio" for name in PEERS)]
+    return table([*head, f"{FLOOR}: share reached"], rows)
+
+
+def accuracy_table(data: list[Measurement]) -> str:
+    """Accuracy of each contender at each batch size."""
+    rows = []
+    for batch_size in BATCH_SIZES:
+        row = [str(batch_size)]
+        for name in [OURS, *PEERS]:
+            last = [
+                100 * m["accuracy"][-1]
+                for m in epoch_runs(data)
+                if (m["contender"], m["batch_size"], m["threads"]) == (name, batch_size, 1)
+            ]
+            row.append(f"{statistics.mean(last):.2f} ± {statistics.stdev(last):.2f}")
+        rows.append(row)
+    return table(["batch size", OURS, *PEERS], rows)
+
+
+def goal_table(data: list[Measurement]) -> str:
+    """Seconds to each goal, and how many seeds reached it."""
+    rows = []
+    for goal, epochs in GOALS.items():
+        for threads in THREADS:
+            row = [f"{100 * goal:.1f} %", str(epochs), str(threads)]
+            for name in (OURS, "PyTorch eager"):
+                runs = [m for m in data if (m.get("goal"), m["contender"], m.get("threads")) == (goal, name, threads)]
+                seconds = statistics.median(sum(m["seconds"]) for m in runs)
+                reached = sum(m["accuracy"][-1] >= goal for m in runs)
+                accuracy = statistics.mean(100 * m["accuracy"][-1] for m in runs)
+                row.append(f"{seconds:.2f} s, {reached} of {len(runs)} seeds, mean {accuracy:.2f} %")
+            rows.append(row)
+    return table(["goal", "epochs", "threads", OURS, "PyTorch eager"], rows)
+
+
+def inference_table(data: list[Measurement]) -> str:
+    """Time to read many images, and one."""
+    rows = []
+    for threads in THREADS:
+        for key, unit, factor in (("seconds_10000", "ms for 10,000 images", 1e3), ("seconds_1", "µs for one", 1e6)):
+            row = [unit, str(threads)]
+            for name in [OURS, *PEERS]:
+                runs = [m[key] for m in data if (m["kind"], m["contender"], m["threads"]) == ("infer", name, threads)]
+                row.append(f"{factor * statistics.median(runs):.3g}")
+            rows.append(row)
+    return table(["", "threads", OURS, *PEERS], rows)
+
+
+def growth_table(data: list[Measurement], what: str, sizes: Iterable[int]) -> str:
+    """Seconds an epoch and memory at each size."""
+    rows = []
+    for size in sizes:
+        runs = [m for m in data if m["kind"] == "grow" and m.get(what) == size]
+        seconds = statistics.median(m["seconds"][-1] for m in runs)
+        memory = statistics.median(m["own_bytes"] for m in runs)
+        rows.append([str(size), f"{seconds:.3f}", f"{memory / 2**20:.0f}"])
+    head = {"rows": "times the training set", "width": "hidden neurons"}[what]
+    return table([head, "seconds an epoch", "MiB"], rows)
+
+
+def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+@figures.styled
+def picture(data: list[Measurement]) -> Figure:
+    """Seconds an epoch over the batch size, a panel for each number of threads."""
+    colors = dict(zip([OURS, *PEERS], (figures.BLUE, figures.RED, figures.ORANGE, "#009E73", "#CC79A7"), strict=True))
+    figure = Figure(figsize=(10, 4.4))
+    panels = figure.subplots(1, len(THREADS), sharey=True)
+    for axes, threads in zip(panels, THREADS, strict=True):
+        for name in [*reversed(PEERS), OURS, FLOOR]:
+            seconds = [statistics.median(epoch_seconds(data, name, size, threads)) for size in BATCH_SIZES]
+            if name == FLOOR:
+                axes.fill_between(BATCH_SIZES, 0, seconds, color=figures.GRAY, alpha=0.18, linewidth=0, label=name)
+            else:
+                width = 2.6 if name == OURS else 1.4
+                axes.plot(BATCH_SIZES, seconds, "o-", color=colors[name], linewidth=width, markersize=4, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(BATCH_SIZES, BATCH_SIZES)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylim(0, 1.6)
+        axes.set_title(f"{threads} thread{'s' * (threads > 1)}: seconds an epoch")
+        axes.set_xlabel("batch size")
+        axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
+    panels[0].legend(frameon=False, fontsize=9)
+    figure.suptitle("One epoch of 55,000 digits, 784-128-10", x=0.01, ha="left")
+    return figure
+
+
+if __name__ == "__main__":
+    main()
