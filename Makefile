@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint lock clean
+.PHONY: help repro test lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,11 @@ lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff check .
 	ruff format --check .
 	mypy
+
+bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (about an hour)
+	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
+	dvc repro preprocess
+	python -m benchmarks.speed
 
 lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9
