@@ -22,7 +22,13 @@ ROLES = {
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},
-    "train": {"hidden": [16], "epochs": 8, "batch_size": 20, "blas_threads": 1},
+    "train": {
+        "hidden": [16],
+        "epochs": 8,
+        "batch_size": 20,
+        "learning_rate": 0.001,  # a few mistakes are left to draw
+        **dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0),
+    },
     "plot": {"dpi": 50, "units": 16},
 }
 

@@ -129,7 +129,13 @@ def test_no_validation_images(copy):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"hidden": [], "batch_size": None, "optimizer": "gradient_descent", "schedule": "constant"},
+        {
+            "hidden": [],
+            "batch_size": None,
+            "optimizer": "gradient_descent",
+            "learning_rate": 0.1,
+            "schedule": "constant",
+        },
         {
             "hidden": [32, 16],
             "optimizer": "adamw",
