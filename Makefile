@@ -13,7 +13,7 @@ repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured
 	dvc metrics show
 
 test: .venv/installed  ## run the tests
-	python -m pytest
+	python -m pytest -n logical --dist worksteal
 
 lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff check .

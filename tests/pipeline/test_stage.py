@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import project
@@ -62,13 +63,14 @@ def test_a_traceback_for_who_asks(monkeypatch):
 
 
 SLEEPER = """
-import sys, time
+import signal, sys, time
 from stages.pipeline import files, stage
 def work() -> None:
     with files.replacing("out") as temporary:
         temporary.write_text("half")
         print("at work", flush=True)
         time.sleep(60)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
 stage.run(work)
 """
 
@@ -115,6 +117,16 @@ def test_under_dvc_a_stage_ends_with_its_parent(tmp_path):
     child = int((tmp_path / stage.LOCK).read_text())
     assert child != parent.pid
     parent.kill()
-    parent.communicate(timeout=30)  # returns when the child, which shares the pipes, has ended
-    status = Path(f"/proc/{child}/stat")
-    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"  # gone, or dead and unmourned
+    parent.communicate(timeout=30)  # returns when the child, which shares the pipes, is ending
+    end = time.monotonic() + 30
+    while alive(child):
+        assert time.monotonic() < end, "the child lives on"
+        time.sleep(0.01)
+
+
+def alive(process):
+    """Whether a process of this number runs; one that is dead and unmourned does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
