@@ -4,16 +4,19 @@ import math
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.dataset.arrays import check_examples
+from stages.dataset.facts import Processed
 from stages.nn.losses import softmax, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.training import predict
 from stages.pipeline import files, stage
 from stages.report import metrics
 
+INPUTS = Path("data/processed/inputs.json")
 TEST_IMAGES = Path("data/processed/test_images.npy")
 TEST_TARGETS = Path("data/processed/test_targets.npy")
 MODEL = Path("models/network.npz")
@@ -27,8 +30,9 @@ def evaluate(
     """Write reports/metrics.json, reports/predictions.csv (a row a test image) and reports/classes.csv."""
     model = files.read_arrays(MODEL)
     network = load_network(model)
-    images = files.read_array(TEST_IMAGES, (None, network.dense[0].inputs))
-    targets = files.read_array(TEST_TARGETS, (None, network.dense[-1].outputs))
+    sha256 = files.read_json(INPUTS, Processed).sha256
+    images = files.read_array(TEST_IMAGES, (None, network.dense[0].inputs), sha256[TEST_IMAGES.name])
+    targets = files.read_array(TEST_TARGETS, (None, network.dense[-1].outputs), sha256[TEST_TARGETS.name])
     check_examples(images, targets, TEST_IMAGES)
 
     with threadpool_limits(blas_threads, user_api="blas"):
@@ -68,6 +72,8 @@ def load_network(model: dict[str, files.Array]) -> Network:
     """Return the network in `model`, the arrays of models/network.npz; ValueError when they do not make one."""
     try:
         layers = sum(name.startswith("W") for name in model)
+        if any(model[f"{letter}{i}"].dtype != np.float32 for i in range(1, layers + 1) for letter in "Wb"):
+            raise ValueError("its weights are not float32")
         sizes = [len(model["W1"]), *(model[f"b{i}"].size for i in range(1, layers + 1))]
         network = multilayer_perceptron(sizes, str(model["activation"]))
         network.load(model)

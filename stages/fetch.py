@@ -1,23 +1,20 @@
 """Bring the four original IDX files, and refuse any wrong byte."""
 
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from tqdm import tqdm
 
+from stages.dataset.facts import RAW_FILES, Raw
 from stages.dataset.sources import Dataset, Fetcher, File, Source, checked
 from stages.pipeline import files, params, stage
 
 CATALOG = Path("data/catalog.yaml")
 RAW = Path("data/raw")
 KEPT = Path("data/downloads")  # every file that was ever right, by its digest: DVC empties data/raw before this runs
-LOCAL_NAMES = {
-    "train_images": "train-images-idx3-ubyte",
-    "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
-    "test_labels": "t10k-labels-idx1-ubyte",
-}
 
 
 def fetch(
@@ -39,24 +36,22 @@ def fetch(
             bar.update(done - bar.n)
 
         fetcher = Fetcher(progress, tqdm.write)
-        for role, local_name in LOCAL_NAMES.items():
-            data, origin = kept(entry.files[role]) or bring(fetcher, entry.files[role], sources)
+        for role, local_name in RAW_FILES.items():
+            data, origin = kept(entry.files[role], local_name) or bring(fetcher, entry.files[role], sources)
             with files.replacing(RAW / local_name) as temporary:
                 temporary.write_bytes(data)
             tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
-    digests = {local_name: entry.files[role].sha256 for role, local_name in LOCAL_NAMES.items()}
-    files.write_json(RAW / "dataset.json", {"title": entry.title, "classes": entry.classes, "sha256": digests})
+    sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
+    files.write_json(RAW / "dataset.json", asdict(Raw(entry.title, entry.classes, sha256)))
 
 
-def kept(file: File) -> tuple[bytes, str] | None:
-    """Return the bytes of `file` and the place where an earlier run kept them, or None if they are not right."""
-    path = KEPT / file.sha256
-    if not path.is_file() or path.stat().st_size != file.bytes:
-        return None
-    try:
-        return checked(path.read_bytes(), file), str(KEPT)
-    except ValueError:
-        return None  # it is fetched again and replaced
+def kept(file: File, local_name: str) -> tuple[bytes, str] | None:
+    """Return the bytes of `file` and the place where an earlier run left them, or None if they are not right."""
+    for path in (KEPT / file.sha256, RAW / local_name):
+        if path.is_file() and path.stat().st_size == file.bytes:
+            with suppress(ValueError):  # then it is fetched again and replaced
+                return checked(path.read_bytes(), file), str(path.parent)
+    return None
 
 
 def bring(fetcher: Fetcher, file: File, sources: list[Source]) -> tuple[bytes, str]:

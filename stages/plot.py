@@ -1,5 +1,6 @@
 """Draw what the reports say."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -7,11 +8,15 @@ import numpy as np
 from pydantic import Field
 
 from stages.dataset import idx
+from stages.dataset.facts import Raw
 from stages.pipeline import files, stage
 from stages.report import figures, metrics
 
 FIGURES = Path("reports/figures")
+RAW = Path("data/raw/dataset.json")
 TEST_IMAGES = Path("data/raw/t10k-images-idx3-ubyte")
+MODEL = Path("models/network.npz")
+HISTORY = Path("reports/history.csv")
 PREDICTIONS = Path("reports/predictions.csv")
 
 
@@ -25,43 +30,60 @@ def plot(
     dpi: Annotated[int, Field(ge=50, le=600, description="dots an inch")],
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
-    history = files.read_rows("reports/history.csv")
-    model = files.read_arrays("models/network.npz")
-    images = idx.read(TEST_IMAGES)
-    rows = files.read_rows(PREDICTIONS)
+    raw: Raw = files.read_json(RAW, Raw)
+    images = idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name])
+    W, image_shape = read_first_layer()
+    scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
+    history = files.read_rows(HISTORY, ["epoch"], scores)
+    rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])
     if len(rows) != len(images):
         raise ValueError(f"{PREDICTIONS}: {len(rows)} rows, but there are {len(images)} test images; run `dvc repro`")
     actual, predicted = (np.array([row[key] for row in rows]) for key in ("actual", "predicted"))
     confidence = np.array([float(row["confidence"]) for row in rows])
     correct = actual == predicted
 
-    classes = [str(name) for name in model["classes"]]
-    number = {name: i for i, name in enumerate(classes)}
+    number = {name: i for i, name in enumerate(raw.classes)}
+    strangers = {*actual, *predicted} - {*number}
+    if strangers or confidence.min() < 0 or confidence.max() > 1:
+        raise ValueError(
+            f"{PREDICTIONS}: holds a class that is not in {RAW}, or a confidence outside 0..1; run `make doctor`"
+        )
     labels, guesses = (np.array([number[name] for name in names]) for names in (actual, predicted))
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)
     worst = worst[np.argsort(-confidence[worst], kind="stable")][:mistakes]
-    W = model["W1"]
     strongest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
     error = metrics.expected_calibration_error(confidence, correct, calibration_bins)
 
     drawings = {
         "learning_curves": figures.learning_curves(history),
-        "confusion_matrix": figures.confusion_matrix(metrics.confusion(labels, guesses, len(classes)), classes),
+        "confusion_matrix": figures.confusion_matrix(metrics.confusion(labels, guesses, len(number)), raw.classes),
         "predictions": figures.predictions(
             images[drawn], actual[drawn], predicted[drawn], confidence[drawn], len(images)
         ),
         "mistakes": figures.mistakes(
             images[worst], actual[worst], predicted[worst], confidence[worst], int((~correct).sum())
         ),
-        "first_layer": figures.first_layer(W[:, strongest], tuple(model["image_shape"]), W.shape[1]),
+        "first_layer": figures.first_layer(W[:, strongest], image_shape, W.shape[1]),
         "reliability": figures.reliability(*bins, error),
     }
     for name, figure in drawings.items():
         with files.replacing(FIGURES / f"{name}.png") as temporary:
             figures.save(figure, temporary, dpi)
     print(f"{len(drawings)} figures in {FIGURES}")
+
+
+def read_first_layer() -> tuple[files.Array, tuple[int, int]]:
+    """Return the weights (D, M) of the model's first layer and the shape of an image (rows, columns), checked."""
+    model = files.read_arrays(MODEL)
+    W, image_shape = model.get("W1"), model.get("image_shape")
+    if W is None or W.ndim != 2 or W.dtype != np.float32 or not np.isfinite(W).all():
+        raise ValueError(f"{MODEL}: W1 must be a matrix of finite float32; run `make doctor`")
+    if image_shape is None or image_shape.shape != (2,) or math.prod(image_shape.tolist()) != len(W):
+        raise ValueError(f"{MODEL}: W1 and image_shape do not agree; run `make doctor`")
+    rows, columns = image_shape.tolist()
+    return W, (rows, columns)
 
 
 if __name__ == "__main__":

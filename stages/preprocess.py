@@ -1,5 +1,6 @@
 """Turn the original bytes into the arrays that training and evaluation read, and set validation aside."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from stages.dataset import idx
 from stages.dataset.arrays import normalize, one_hot, pixel_statistics
 from stages.dataset.deskew import remove_skew
+from stages.dataset.facts import Processed, Raw
 from stages.dataset.split import split
 from stages.pipeline import files, stage
 
@@ -26,11 +28,9 @@ def preprocess(
 
     The constants of the normalization come from the training images alone.
     """
-    dataset = files.read_json(RAW / "dataset.json")
-    for name, digest in dataset["sha256"].items():
-        files.check_digest(RAW / name, digest)
-    images, labels = read_labeled("train", len(dataset["classes"]))
-    test_images, test_labels = read_labeled("t10k", len(dataset["classes"]))
+    raw: Raw = files.read_json(RAW / "dataset.json", Raw)
+    images, labels = read_labeled("train", raw)
+    test_images, test_labels = read_labeled("t10k", raw)
     if images.shape[1:] != test_images.shape[1:]:
         raise ValueError(
             f"{RAW}: training images are {images.shape[1:]}, test images {test_images.shape[1:]}: they must agree"
@@ -45,26 +45,23 @@ def preprocess(
         "validation": (images[validation], labels[validation]),
         "test": (test_images, test_labels),
     }
+    sha256 = {}
     for name, (pixels, digits) in splits.items():
-        files.write_array(PROCESSED / f"{name}_images.npy", normalize(pixels, mean, std))
-        files.write_array(PROCESSED / f"{name}_targets.npy", one_hot(digits, len(dataset["classes"])))
-    inputs = {
-        "title": dataset["title"],
-        "classes": dataset["classes"],
-        "image_shape": list(images.shape[1:]),
-        "deskew": deskew,
-        "mean": mean,
-        "std": std,
-    }
-    files.write_json(PROCESSED / "inputs.json", inputs)
+        for part, array in (("images", normalize(pixels, mean, std)), ("targets", one_hot(digits, len(raw.classes)))):
+            path = PROCESSED / f"{name}_{part}.npy"
+            files.write_array(path, array)
+            sha256[path.name] = files.digest(path)
+    rows, columns = images.shape[1:]
+    inputs = Processed(raw.title, raw.classes, (rows, columns), deskew, mean, std, sha256)
+    files.write_json(PROCESSED / "inputs.json", asdict(inputs))
     print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
 
 
-def read_labeled(part: str, classes: int) -> tuple[idx.Array, idx.Array]:
+def read_labeled(part: str, raw: Raw) -> tuple[idx.Array, idx.Array]:
     """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
     images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
-    images, labels = idx.read(images_path), idx.read(labels_path)
-    idx.check_labeled(images, labels, classes, images_path, labels_path)
+    images, labels = (idx.read(path, raw.sha256[path.name]) for path in (images_path, labels_path))
+    idx.check_labeled(images, labels, len(raw.classes), images_path, labels_path)
     return images, labels
 
 

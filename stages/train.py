@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from stages.dataset.arrays import check_examples
 from stages.dataset.augment import Augmentation
 from stages.dataset.batches import Batches
+from stages.dataset.facts import Processed
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
@@ -26,7 +28,6 @@ from stages.report import metrics
 
 PROCESSED = Path("data/processed")
 INPUTS = PROCESSED / "inputs.json"
-SPLITS = [PROCESSED / f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
 CHECKPOINT = Path("models/checkpoint.npz")
 
 
@@ -70,10 +71,10 @@ def train(
     A run that was killed is taken up by the next one with the same parameters, data and code, to the same bytes.
     """
     parameters = locals().copy()
-    inputs = files.read_json(INPUTS)
-    classes, shape = len(inputs["classes"]), tuple(inputs["image_shape"])
-    images, targets = read_split("train", shape, classes)
-    validation = read_split("validation", shape, classes)
+    inputs: Processed = files.read_json(INPUTS, Processed)
+    shape, classes = inputs.image_shape, len(inputs.classes)
+    images, targets = read_split("train", inputs)
+    validation = read_split("validation", inputs)
     probe = (images[: len(validation[0]) or 5000], targets[: len(validation[0]) or 5000])
     if batch_size is not None and batch_size > len(images):
         raise ValueError(f"train.batch_size is {batch_size}, but there are only {len(images)} training images")
@@ -91,7 +92,7 @@ def train(
 
     batches = Batches(images, targets, batch_size or len(images), order, prepare)
 
-    checkpoint = Checkpoint(CHECKPOINT, key_of(parameters, [INPUTS, *SPLITS, Path(__file__)]))
+    checkpoint = Checkpoint(CHECKPOINT, key_of(parameters, [INPUTS, Path(__file__)]))
     state = checkpoint.load()
     history: list[dict[str, Any]] = json.loads(str(state["history"])) if state else []
     with (
@@ -127,17 +128,19 @@ def train(
     files.write_rows("reports/history.csv", history)
     measured = {key: history[-1][key] for key in ("validation_accuracy", "validation_loss")}
     files.write_json("reports/validation.json", {key: value for key, value in measured.items() if value is not None})
-    files.write_arrays("models/network.npz", {**network.parameters(), "activation": activation, **inputs})
+    model = {**network.parameters(), "activation": activation, **asdict(inputs)}
+    del model["sha256"]  # of the files in data/processed; new images have others
+    files.write_arrays("models/network.npz", model)
     checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in shown(history[-1]).items()))
 
 
-def read_split(name: str, shape: tuple[int, ...], classes: int) -> tuple[files.Array, files.Array]:
+def read_split(name: str, inputs: Processed) -> tuple[files.Array, files.Array]:
     """Return the images (N, D) and targets (N, K) of a split, checked; they stay on disk until they are asked for."""
-    path = PROCESSED / f"{name}_images.npy"
-    images = files.read_array(path, (None, math.prod(shape)))
-    targets = files.read_array(PROCESSED / f"{name}_targets.npy", (None, classes))
-    check_examples(images, targets, path)
+    images_path, targets_path = PROCESSED / f"{name}_images.npy", PROCESSED / f"{name}_targets.npy"
+    images = files.read_array(images_path, (None, math.prod(inputs.image_shape)), inputs.sha256[images_path.name])
+    targets = files.read_array(targets_path, (None, len(inputs.classes)), inputs.sha256[targets_path.name])
+    check_examples(images, targets, images_path)
     return images, targets
 
 

@@ -3,16 +3,18 @@
 import gzip
 import hashlib
 import json
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
+from stages.dataset.facts import RAW_FILES
 from stages.dataset.sources import Dataset
-from stages.fetch import CATALOG, KEPT, LOCAL_NAMES, RAW, fetch
+from stages.fetch import CATALOG, KEPT, RAW, fetch
 from stages.pipeline import params
 
-CONTENT = {role: f"bytes of {role}".encode() for role in LOCAL_NAMES}
+CONTENT = {role: f"bytes of {role}".encode() for role in RAW_FILES}
 DIGESTS = {role: hashlib.sha256(data).hexdigest() for role, data in CONTENT.items()}
 
 
@@ -31,7 +33,7 @@ def project(tmp_path, monkeypatch):
 
 
 def written():
-    return {role: (RAW / name).read_bytes() for role, name in LOCAL_NAMES.items()}
+    return {role: (RAW / name).read_bytes() for role, name in RAW_FILES.items()}
 
 
 def test_an_own_data_set_is_written_under_the_standard_names(capsys):
@@ -40,9 +42,9 @@ def test_an_own_data_set_is_written_under_the_standard_names(capsys):
     assert json.loads((RAW / "dataset.json").read_text()) == {
         "title": "Own",
         "classes": ["cat", "dog"],
-        "sha256": {LOCAL_NAMES[role]: digest for role, digest in DIGESTS.items()},
+        "sha256": {RAW_FILES[role]: digest for role, digest in DIGESTS.items()},
     }
-    assert {path.name for path in RAW.iterdir()} == {*LOCAL_NAMES.values(), "dataset.json"}
+    assert {path.name for path in RAW.iterdir()} == {*RAW_FILES.values(), "dataset.json"}
     assert capsys.readouterr().out.splitlines()[0] == "train-images-idx3-ubyte: 21 bytes from here"
 
 
@@ -62,11 +64,22 @@ def test_kept_files_are_used_again_and_a_torn_one_is_replaced(capsys):
     fetch(dataset="own", directory=None)
     torn = KEPT / DIGESTS["test_labels"]
     torn.write_bytes(b"x" * len(CONTENT["test_labels"]))
+    shutil.rmtree(RAW)
     capsys.readouterr()
     fetch(dataset="own", directory=None)
     assert [line.split(" from ")[1] for line in capsys.readouterr().out.splitlines()] == [str(KEPT)] * 3 + ["here"]
     assert written() == CONTENT
     assert torn.read_bytes() == CONTENT["test_labels"]
+
+
+def test_what_is_right_in_its_place_already_needs_no_source(capsys):
+    fetch(dataset="own", directory=None)
+    shutil.rmtree(KEPT)
+    shutil.rmtree("here")
+    capsys.readouterr()
+    fetch(dataset="own", directory=None)
+    assert [line.split(" from ")[1] for line in capsys.readouterr().out.splitlines()] == [str(RAW)] * 4
+    assert written() == CONTENT
 
 
 def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
@@ -96,5 +109,5 @@ def test_the_committed_catalog_is_valid():
     catalog = params.read_as(dict[str, Dataset], Path(__file__).parents[1] / CATALOG)
     assert list(catalog) == ["mnist", "fashion-mnist"]
     for entry in catalog.values():
-        assert [entry.files[role].bytes for role in LOCAL_NAMES] == [47_040_016, 60_008, 7_840_016, 10_008]
+        assert [entry.files[role].bytes for role in RAW_FILES] == [47_040_016, 60_008, 7_840_016, 10_008]
         assert len(entry.classes) == 10

@@ -6,14 +6,15 @@
     4 bytes each   the size of each dimension, big-endian
     the rest       the items, big-endian, the last dimension running fastest
 
-Everything is checked against the size of the file before anything as large as the header claims is allocated.
+Everything is checked against the size of the file before anything as large as the header claims is allocated, and
+no more memory is taken than the file has bytes.
 """
 
+import hashlib
 import math
 import os
-import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,39 +27,51 @@ LOOKALIKES = {
     b"\x1f\x8b": "still gzip-compressed",
     b"<!": "a web page",
     b"<h": "a web page",
-    b'{"': "JSON",
-    b"PK": "a zip archive",
+    b"{": "JSON",
+    b"pk": "a zip archive",
     b"version https://git-lfs": "a Git LFS pointer",
 }
 
 
-def read(path: Path | str) -> Array:
+def read(path: Path | str, sha256: str | None = None) -> Array:
     """Return the array in the IDX file at `path`: read-only, C-contiguous, in the machine's byte order.
 
     Raises OSError when the file cannot be read, and ValueError, before it allocates what the header claims, when the
-    file is not exactly one well-formed IDX array.
+    file is not exactly one well-formed IDX array, or not the one with this digest.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
+    if not path.is_file():  # asked before it is opened: to open a named pipe is to wait for its other end
+        raise ValueError(f"{path}: not a regular file; run `make doctor`")
     with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path}: not a regular file")
-        size = status.st_size
         try:
-            dtype, shape = parse_header(file.read(4 + 4 * MOST_DIMENSIONS), size)
+            array, digest = parse(file, os.fstat(file.fileno()).st_size)
         except ValueError as error:
             raise ValueError(f"{path}: {error}; run `make doctor`") from None
-        file.seek(4 + 4 * len(shape))
-        data = file.read(size + 1)
-    if len(data) != size - 4 - 4 * len(shape):
-        raise ValueError(f"{path}: changed while it was read; run the stage again")
-    array = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{path}: holds a number that is not finite; run `make doctor`")
-    array.flags.writeable = False
+    if sha256 not in (None, digest):
+        raise ValueError(f"{path}: SHA-256 is {digest[:12]}..., {sha256[:12]}... expected; run `make doctor`")
     return array
+
+
+def parse(file: BinaryIO, size: int) -> tuple[Array, str]:
+    """Return the array in an open IDX file of `size` bytes, and the SHA-256 of these bytes, or raise ValueError."""
+    head = file.read(4 + 4 * MOST_DIMENSIONS)
+    dtype, shape = parse_header(head, size)
+    start = 4 + 4 * len(shape)
+    file.seek(start)
+    array = np.empty(math.prod(shape), dtype)
+    data = array.view(np.uint8).data
+    if file.readinto(data) != size - start or file.read(1):  # type: ignore[attr-defined]
+        raise ValueError("changed while it was read")
+    digest = hashlib.sha256(head[:start])
+    digest.update(data)
+    if not dtype.isnative:
+        array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
+        raise ValueError("holds a number that is not finite")
+    array.flags.writeable = False
+    return array.reshape(shape), digest.hexdigest()
 
 
 def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -66,7 +79,7 @@ def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]
     if size == 0:
         raise ValueError("empty (0 bytes)")
     for start, what in LOOKALIKES.items():
-        if head.startswith(start):
+        if head.lstrip(b" \t\r\n").lower().startswith(start):
             raise ValueError(f"{what}, not IDX")
     if size < 4:
         raise ValueError(f"too short for an IDX header ({size} of 4 bytes)")

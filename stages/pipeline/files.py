@@ -10,27 +10,31 @@ import hashlib
 import json
 import math
 import os
+import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 Array = NDArray[Any]
+
+PLACES = ("data", "models", "reports")  # where the stages write
+UNFINISHED = ".unfinished"  # ends the name of a file that is being written
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
 
-    The name is always the same: one stage at a time is at work in a checkout, so what a killed one left under it is
-    written over by the next. OSError, in one line, when the disk is full or the place cannot be written.
+    OSError, in one line, when the disk is full or the place cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}{UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -43,6 +47,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def left_behind() -> list[Path]:
+    """Return what killed stages left of files that they were writing; of no use to anyone."""
+    return sorted(path for place in PLACES for path in Path(place).rglob(f".*{UNFINISHED}"))
 
 
 def digest(path: Path | str) -> str:
@@ -72,10 +81,10 @@ def write_array(path: Path | str, array: Array) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def read_array(path: Path | str, shape: tuple[int | None, ...]) -> Array:
+def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> Array:
     """Return the `.npy` array of float32 at `path`, left on disk: rows are read as they are asked for.
 
-    ValueError unless it has this shape; None stands for any size.
+    ValueError unless it has this shape, where None stands for any size, and this digest, if one is given.
     """
     with explained(path):
         with Path(path).open("rb") as file:
@@ -85,6 +94,8 @@ def read_array(path: Path | str, shape: tuple[int | None, ...]) -> Array:
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
             raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
+    if sha256 is not None:
+        check_digest(path, sha256)
     return array
 
 
@@ -101,10 +112,13 @@ def read_arrays(path: Path | str) -> dict[str, Array]:
     """
     arrays = {}
     with explained(path), zipfile.ZipFile(path) as archive:
-        size = Path(path).stat().st_size
-        for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
+        members = archive.infolist()
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"{member.filename} is not stored plainly")
+        if sum(member.file_size for member in members) > Path(path).stat().st_size:
+            raise ValueError("it claims to hold more than it is large")
+        for member in members:
             with archive.open(member) as file:
                 check_size(file, member.file_size)
             with archive.open(member) as file:
@@ -122,7 +136,8 @@ def check_size(file: IO[bytes], size: int) -> None:
     }.get(version)
     if read_header is None:
         raise ValueError(f"version {version} of the .npy format")
-    shape, _, dtype = read_header(file)
+    with warnings.catch_warnings(action="error"):  # NumPy warns of a header that it can only guess at
+        shape, _, dtype = read_header(file)
     if file.tell() + math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"an array of shape {shape} does not fit in its {size} bytes")
 
@@ -132,10 +147,14 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    """Read a JSON file."""
+def read_json(path: Path | str, kind: Any = Any) -> Any:
+    """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass; ValueError if it is none."""
     with explained(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        try:
+            return TypeAdapter(kind).validate_json(Path(path).read_bytes(), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
 
 
 def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -149,10 +168,22 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
             writer.writerow(row)
 
 
-def read_rows(path: Path | str) -> list[dict[str, str]]:
-    """Read a CSV file with a header line; every value is text, as it stands there."""
+def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read a CSV file with a header line; every value is text, as it stands there.
+
+    ValueError when it has no rows, when a row lacks one of `columns` or of `numbers`, or holds in the latter what is
+    neither a finite number nor empty.
+    """
     with explained(path), Path(path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file, strict=True))
+        if not rows:
+            raise ValueError("it has no rows")
+        for line, row in enumerate(rows, 2):
+            if any(row.get(name) is None for name in (*columns, *numbers)):
+                raise ValueError(f"line {line} has not all of the columns {', '.join((*columns, *numbers))}")
+            if not all(math.isfinite(float(row[name] or 0)) for name in numbers):
+                raise ValueError(f"line {line} holds a number that is not finite")
+        return rows
 
 
 @contextmanager
@@ -162,6 +193,8 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: not found; `dvc repro` makes it, `dvc checkout` restores it") from None
-    except (ValueError, TypeError, AttributeError, EOFError, KeyError, csv.Error, zipfile.BadZipFile) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # there is no end to what parsers raise on bytes that are not theirs
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path}: cannot be read, {reason}; run `make doctor`, which says how to repair it") from error

@@ -4,10 +4,12 @@ One stage at a time works in a checkout: a lock is held for a stage's life, beca
 would put old results under a new dvc.lock. Where the system can do that (Linux), a stage ends with its `dvc`.
 """
 
-import ctypes
+import errno
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,10 @@ from typing import Any
 
 from zc.lockfile import LockError, LockFile
 
-from stages.pipeline import params
+from stages.pipeline import files, params
 
 LOCK = Path(".dvc/tmp/stage.lock")
+SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
 # What bad input, a bad environment or a bad parameter raises. Anything else is a fault of ours and keeps its traceback.
 EXPECTED = (ValueError, OSError, MemoryError, ArithmeticError)
 
@@ -35,8 +38,11 @@ def run(function: Callable[..., None]) -> None:
     name = function.__name__
     try:
         signal.signal(signal.SIGTERM, terminate)
-        end_with_parent()
+        end_with_dvc()
+        check_directory()
         with lock(LOCK):
+            for path in files.left_behind():  # nobody else is at work here, so nobody is writing them
+                path.unlink()
             function(**params.read(function))
     except KeyboardInterrupt:
         fail(name, "interrupted; `dvc repro` starts this stage again", 130)
@@ -53,11 +59,38 @@ def terminate(number: int, frame: Any) -> None:
     raise Terminated
 
 
-def end_with_parent() -> None:
-    """Under DVC, ask Linux to kill this process when its parent dies: `dvc` that is killed leaves no stage behind."""
-    if sys.platform == "linux" and "DVC_STAGE" in os.environ:
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_dvc() -> None:
+    """Under DVC, on Linux, die when it dies: `dvc` that is killed leaves no stage behind.
+
+    Raises OSError when it has died already, while Python was starting.
+    """
+    if not hasattr(os, "pidfd_open") or "DVC_STAGE" not in os.environ:
+        return
+    keeper = os.getppid()
+    while keeper and Path(f"/proc/{keeper}/comm").read_text().strip() in SHELLS:  # DVC runs commands by a shell
+        keeper = int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])
+    # DVC and its children are one process group. Who adopts the children of the dead is not of it.
+    if not keeper or os.getpgid(keeper) != os.getpgrp():
+        raise ChildProcessError("the `dvc` that started this stage has ended; `dvc repro` starts it again")
+    try:
+        pidfd = os.pidfd_open(keeper)
+    except OSError as error:
+        if error.errno == errno.ENOSYS:  # before Linux 5.3; the lock has to do
+            return
+        raise
+    threading.Thread(target=die_with, args=[pidfd], daemon=True).start()
+
+
+def die_with(pidfd: int) -> None:
+    """Wait until the process that `pidfd` stands for ends, and kill this one."""
+    select.select([pidfd], [], [])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def check_directory() -> None:
+    """Raise OSError unless the working directory is the project's, to which every path is relative."""
+    if not Path("dvc.yaml").is_file():
+        raise FileNotFoundError(f"{Path.cwd()}: no dvc.yaml here; stages run in the directory of the project")
 
 
 @contextmanager
@@ -80,7 +113,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory ({error})" if str(error) else "not enough memory"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        hint = "; `ls -l` tells who may" if isinstance(error, PermissionError) else ""
+        return f"{error.filename}: {error.strerror}{hint}" if error.filename else error.strerror
     return str(error) or type(error).__name__
 
 

@@ -1,8 +1,12 @@
 """The parser takes what is IDX and refuses, in one line and before it allocates, what is not."""
 
+import hashlib
+import io
+import math
 import os
 import tracemalloc
 
+import idx2numpy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,7 +36,9 @@ HOSTILE = {
     "zip": (b"PK\x03\x04" + b"x" * 50, "a zip archive, not IDX"),
     "html": (b"<!DOCTYPE html><html>", "a web page, not IDX"),
     "html without doctype": (b"<html><body>403</body>", "a web page, not IDX"),
+    "html after blank lines": (b"\r\n\n <HTML><body>403</body>", "a web page, not IDX"),
     "json": (b'{"message": "denied"}', "JSON, not IDX"),
+    "json over lines": (b'{\n "message": "denied"\n}', "JSON, not IDX"),
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not IDX"),
     "bad magic": (b"\x01\0\x08\x01" + b"\0" * 9, "bad magic 0x01000801: the first two bytes must be 0"),
     "magic in little-endian": (b"\x01\x08\0\0" + b"\0" * 9, "bad magic 0x01080000"),
@@ -111,10 +117,67 @@ def test_whatever_the_bytes_it_is_an_array_or_one_line(tmp_path_factory, data):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent: not found; run `dvc repro fetch`"):
         idx.read(tmp_path / "absent")
-    with pytest.raises(IsADirectoryError):
-        idx.read(tmp_path)
-    with pytest.raises(ValueError, match="not a regular file"):
-        idx.read(os.devnull)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(FileNotFoundError, match="loop: not found; run `dvc repro fetch`"):
+        idx.read(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: to open it would be to wait for ever
+    for path in (tmp_path, tmp_path / "pipe", os.devnull):
+        with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
+            idx.read(path)
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "cache").write_bytes(IMAGES)
+    (tmp_path / "file").symlink_to("cache")
+    assert idx.read(tmp_path / "file").shape == (2, 3, 4)
+
+
+def test_the_digest_is_that_of_the_bytes_that_are_used(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(IMAGES)
+    right = hashlib.sha256(IMAGES).hexdigest()
+    assert np.array_equal(idx.read(path, right), idx.read(path))
+    path.write_bytes(IMAGES[:-1] + b"\1")
+    with pytest.raises(ValueError, match=rf"file: SHA-256 is \w{{12}}\.\.\., {right[:12]}\.\.\. expected; run `make"):
+        idx.read(path, right)
+
+
+@pytest.mark.parametrize("change", [-5, 5])
+def test_a_file_that_grows_or_shrinks_while_it_is_read(change):
+    with pytest.raises(ValueError, match="changed while it was read"):
+        idx.parse(io.BytesIO((IMAGES + b"x" * 5)[: len(IMAGES) + change]), len(IMAGES))
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_by_its_size(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(IMAGES)
+    os.truncate(path, 2**40)
+    with pytest.raises(ValueError, match=r"1099511627736 byte\(s\) after the end of the data"):
+        idx.read(path)
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">i2", ">f4", ">f8"])
+def test_no_more_memory_than_the_file_has_bytes(tmp_path, dtype):
+    path = tmp_path / "file"
+    path.write_bytes(encode(np.ones(2**22 // np.dtype(dtype).itemsize, dtype)))
+    tracemalloc.start()
+    idx.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 2**22 <= peak < 2**22 + 2**17
+
+
+@pytest.mark.parametrize("dtype", [">u1", ">i1", ">i2", ">i4", ">f4", ">f8"])
+@settings(max_examples=20, deadline=None)
+@given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=5), seed=st.integers(0, 2**32))
+def test_it_agrees_with_idx2numpy_on_good_files(tmp_path_factory, dtype, shape, seed):
+    path = tmp_path_factory.getbasetemp() / "good"
+    array = np.frombuffer(np.random.default_rng(seed).bytes(8 * math.prod(shape)), dtype)[: math.prod(shape)]
+    path.write_bytes(encode(np.nan_to_num(array, nan=1, posinf=2, neginf=3).reshape(shape)))
+    theirs = idx2numpy.convert_from_file(str(path))
+    ours = idx.read(path)
+    assert ours.shape == theirs.shape
+    assert np.array_equal(ours, theirs)
 
 
 def labeled(images=None, labels=None):

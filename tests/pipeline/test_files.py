@@ -1,6 +1,8 @@
 import re
 import tracemalloc
 import zipfile
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,6 +123,11 @@ HOSTILE = {
     "a header of code": npy("__import__('os').getpid()"),
     "another version": npy("(1,)", b"x" * 4, version=b"\x09\x00"),
     "a header without end": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
+    "a header that ends too early": npy("(1,"),
+    "a header nested deeply": npy("(" * 150 + ")" * 150),
+    "a header of Python 2, which NumPy would guess at": npy("(1L,)", b"x" * 4),
+    "a header of no text": b"\x93NUMPY\x01\x00\x08\x00" + b"\0" * 8,
+    "a type that is none": npy("(1,)", b"x" * 4, dtype="<q9"),
 }
 
 
@@ -157,6 +164,102 @@ def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
         files.read_arrays(path)
 
 
+def test_an_archive_that_says_the_same_bytes_many_times_is_refused(tmp_path):
+    """Its directory names one member a thousand times: a small file that would fill the memory."""
+    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(1000)})
+    whole = (tmp_path / "a.npz").read_bytes()
+    start = whole.rindex(b"PK\x01\x02")
+    entry, end = whole[start : whole.rindex(b"PK\x05\x06")], whole[whole.rindex(b"PK\x05\x06") :]
+    count = (1000).to_bytes(2, "little")
+    end = end[:8] + count * 2 + (1000 * len(entry)).to_bytes(4, "little") + end[16:]
+    (tmp_path / "a.npz").write_bytes(whole[:start] + entry * 1000 + end)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="it claims to hold more than it is large"):
+        files.read_arrays(tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_an_archive_under_a_password_is_refused(tmp_path):
+    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + place] |= 1
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*password.*; run `make doctor`"):
+        files.read_arrays(tmp_path / "a.npz")
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    names: tuple[str, str]
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}  # noqa: RUF012
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "x: Field required"),
+        ('{"x": "1", "names": ["a", "b"]}', "x: Input should be a valid number"),
+        ('{"x": NaN, "names": ["a", "b"]}', "x: Input should be a finite number"),
+        ('{"x": 1, "names": ["a"]}', "names.1: Field required"),
+        ('{"x": 1, "names": ["a", "b"], "y": 1}', "y: Unexpected keyword argument"),
+        ("[1]", "Input should be an object"),
+        ("[" * 10000, "Invalid JSON: "),
+        ("\0", "Invalid JSON: "),
+    ],
+)
+def test_json_is_of_the_kind_expected_or_one_line_says_why(tmp_path, text, said):
+    path = tmp_path / "a.json"
+    path.write_text('{"x": 1, "names": ["a", "b"]}')
+    assert files.read_json(path, Point) == Point(1, ("a", "b"))
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json: cannot be read, .*; run `make doctor`") as raised:
+        files.read_json(path, Point)
+    assert said.replace("names.1", "names: 1") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it has no rows"),
+        ("name,n\n", "it has no rows"),
+        ("name,m\na,1\n", "line 2 has not all of the columns name, n"),
+        ("name,n\na,1\nb\n", "line 3 has not all of the columns name, n"),
+        ("name,n\na,1\nb,nan\n", "line 3 holds a number that is not finite"),
+        ("name,n\na,one\n", "could not convert string to float: 'one'"),
+        ('name,n\na,"1\n', "unexpected end of data"),
+    ],
+)
+def test_rows_have_the_columns_expected_or_one_line_says_why(tmp_path, text, said):
+    path = tmp_path / "a.csv"
+    path.write_text("name,n\na,1\nb,\n")
+    assert files.read_rows(path, ["name"], ["n"]) == [{"name": "a", "n": "1"}, {"name": "b", "n": ""}]
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"a\.csv: cannot be read, .*; run `make doctor`") as raised:
+        files.read_rows(path, ["name"], ["n"])
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_array_with_another_digest_is_refused(tmp_path):
+    files.write_array(tmp_path / "a.npy", np.zeros(3, np.float32))
+    files.read_array(tmp_path / "a.npy", (3,), files.digest(tmp_path / "a.npy"))
+    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .* expected; run `make doctor`"):
+        files.read_array(tmp_path / "a.npy", (3,), "0" * 64)
+
+
+def test_what_killed_runs_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert files.left_behind() == []
+    for name in ("data/raw/.a.unfinished", "models/.b.npz.unfinished", "data/raw/a.unfinished", "models/.unfinished.b"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    assert files.left_behind() == [Path("data/raw/.a.unfinished"), Path("models/.b.npz.unfinished")]
+
+
 def test_digests(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"abc")
@@ -168,7 +271,7 @@ def test_digests(tmp_path):
 
 
 def test_a_stale_temporary_file_is_written_over(tmp_path):
-    (tmp_path / ".a.json.tmp").write_text("left by a killed run")
+    (tmp_path / ".a.json.unfinished").write_text("left by a killed run")
     files.write_json(tmp_path / "a.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 

@@ -14,6 +14,7 @@ from stages.pipeline import stage
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").touch()
     old = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, old)
@@ -40,6 +41,8 @@ def test_bad_input_is_a_line_a_problem(capsys):
 def test_an_error_of_the_system_names_the_file(capsys):
     error = OSError(28, "No space left on device", "data/raw/x")
     assert ended(capsys, error) == (1, "work: data/raw/x: No space left on device\n")
+    error = OSError(13, "Permission denied", "data/raw/x")
+    assert ended(capsys, error) == (1, "work: data/raw/x: Permission denied; `ls -l` tells who may\n")
     assert ended(capsys, MemoryError()) == (1, "work: not enough memory\n")
 
 
@@ -103,17 +106,18 @@ def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
 )
 def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
     process = start()
-    assert (tmp_path / ".out.tmp").exists()
+    assert (tmp_path / ".out.unfinished").exists()
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (code, said)
-    assert {path.name for path in tmp_path.iterdir()} == {".dvc"}
+    assert {path.name for path in tmp_path.iterdir()} == {".dvc", "dvc.yaml"}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
-def test_under_dvc_a_stage_ends_with_its_parent(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can end a stage with its dvc")
+@pytest.mark.parametrize("shell", [[], ["sh", "-c", '"$@"; exit', "sh"]], ids=["directly", "by a shell"])
+def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
     keeper = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-    parent = start([sys.executable, "-c", keeper], DVC_STAGE="work")
+    parent = start([sys.executable, "-c", keeper, *shell], DVC_STAGE="work")
     child = int((tmp_path / stage.LOCK).read_text())
     assert child != parent.pid
     parent.kill()
@@ -122,6 +126,45 @@ def test_under_dvc_a_stage_ends_with_its_parent(tmp_path):
     while alive(child):
         assert time.monotonic() < end, "the child lives on"
         time.sleep(0.01)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell")
+def test_a_stage_whose_dvc_died_while_python_was_starting_does_not_begin():
+    orphan = """
+import os, time
+while os.getppid() == int(os.environ["KEEPER"]):
+    time.sleep(0.01)
+"""
+    keeper = (
+        "import os, subprocess, sys; subprocess.Popen(sys.argv[1:], env={**os.environ, 'KEEPER': str(os.getpid())})"
+    )
+    command = [sys.executable, "-c", keeper, sys.executable, "-c", orphan + SLEEPER]
+    environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "DVC_STAGE": "work"}
+    # In a group of its own, as a job of a shell is.
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    out, error = process.communicate(timeout=60)
+    assert out == ""
+    assert error.endswith("work: the `dvc` that started this stage has ended; `dvc repro` starts it again\n")
+
+
+def test_elsewhere_than_in_the_project_nothing_is_done(tmp_path, monkeypatch, capsys):
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    said = f"work: {tmp_path}/sub: no dvc.yaml here; stages run in the directory of the project\n"
+    assert ended(capsys, ValueError("never reached")) == (1, said)
+    assert list((tmp_path / "sub").iterdir()) == []
+
+
+def test_what_killed_stages_left_is_swept_away(tmp_path, capsys):
+    left = [tmp_path / name for name in ("data/raw/.a.unfinished", "models/.checkpoint.npz.unfinished")]
+    kept = [tmp_path / name for name in ("data/mine/a.unfinished", "other/.b.unfinished", "models/.c")]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    ended(capsys, ValueError("one"))
+    assert [path for path in (*left, *kept) if path.exists()] == kept
 
 
 def alive(process):

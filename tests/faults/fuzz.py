@@ -1,0 +1,96 @@
+"""Fuzz a reader of foreign bytes, guided by coverage: whatever the bytes, it is an array or one ValueError.
+
+    python tests/faults/fuzz.py idx -runs=10000000
+
+Readers: idx (stages/dataset/idx.py), npy and npz (stages/pipeline/files.py). What follows goes to libFuzzer, which
+tells executions, coverage (cov) and the input of a crash; the memory limit is its -rss_limit_mb.
+"""
+
+import io
+import sys
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+with atheris.instrument_imports(include=["stages", "zipfile", "numpy.lib"]):
+    import numpy as np
+
+    from stages.dataset import idx
+    from stages.pipeline import files
+
+warnings.simplefilter("error")  # a warning would be a second line
+PLACE = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / "input"
+
+
+def only_one_line(error: ValueError) -> None:
+    assert len(str(error).splitlines()) == 1, error
+
+
+def fuzz_idx(data: bytes) -> None:
+    """What is accepted has exactly these bytes."""
+    try:
+        array, _ = idx.parse(io.BytesIO(data), len(data))
+    except ValueError as error:
+        only_one_line(error)
+    else:
+        big_endian = array.astype(array.dtype.newbyteorder(">"), copy=False).tobytes()
+        sizes = np.array(array.shape, ">u4").tobytes()
+        assert bytes([0, 0, data[2], array.ndim]) + sizes + big_endian == data
+
+
+def fuzz_npy(data: bytes) -> None:
+    """As a file, and as the sound member of an archive."""
+    PLACE.write_bytes(data)
+    try:
+        array = files.read_array(PLACE, (None, 4))
+        assert array.nbytes <= len(data)
+    except ValueError as error:
+        only_one_line(error)
+    with zipfile.ZipFile(PLACE, "w") as archive:
+        archive.writestr("W1.npy", data)
+    read_arrays(len(data))
+
+
+def fuzz_npz(data: bytes) -> None:
+    PLACE.write_bytes(data)
+    read_arrays(len(data))
+
+
+def read_arrays(size: int) -> None:
+    """No more comes out of an archive than goes in."""
+    try:
+        arrays = files.read_arrays(PLACE)
+    except ValueError as error:
+        only_one_line(error)
+    else:
+        assert sum(array.nbytes for array in arrays.values()) <= size
+
+
+def seeds(name: str, directory: Path) -> None:
+    """Write good files to start from: of every type, of one to eight dimensions."""
+    for code, dtype in idx.TYPES.items():
+        for ndim in (1, 2, 3, 8):
+            array = np.arange(2**ndim).reshape((2,) * ndim).astype(dtype)
+            path = directory / f"{code:02x}-{ndim}"
+            if name == "idx":
+                header = bytes([0, 0, code, ndim]) + np.array(array.shape, ">u4").tobytes()
+                path.write_bytes(header + array.tobytes())
+            elif name == "npy":
+                with path.open("wb") as file:
+                    np.save(file, array.reshape(-1, 2))
+            else:
+                with path.open("wb") as file:
+                    np.savez(file, W1=array, b1=array[0], activation="relu")
+
+
+if __name__ == "__main__":
+    chosen = sys.argv.pop(1)
+    corpus = Path(tempfile.mkdtemp())
+    seeds(chosen, corpus)
+    atheris.Setup([*sys.argv, "-timeout=10", "-rss_limit_mb=1024", str(corpus)], globals()[f"fuzz_{chosen}"])
+    atheris.Fuzz()
