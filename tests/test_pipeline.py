@@ -216,7 +216,7 @@ def test_a_corrupt_raw_file(copy):
     path.unlink()  # it may be a link into DVC's cache
     path.write_bytes(data[:-1])
     before = snapshot(copy)
-    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: SHA-256 is ", "run `make doctor`")
+    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated: ", "run `make doctor`")
     assert snapshot(copy) == before
 
 
