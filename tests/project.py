@@ -19,6 +19,7 @@ ROLES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
+STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},
@@ -99,6 +100,14 @@ def run(root, *command, **variables):
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
-def stages_run(output):
-    """The stages that `dvc repro` says it ran."""
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+def repro(root, *arguments, **variables):
+    """Run `dvc repro`, which must succeed; return the stages that it ran."""
+    result = run(root, "dvc", "repro", *arguments, **variables)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+
+
+def snapshot(root):
+    """The bytes of all that the stages made."""
+    made = [*root.glob("data/raw/*"), *root.glob("data/processed/*"), *root.glob("models/*"), *root.rglob("reports/*")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in made if path.is_file()}

@@ -1,0 +1,24 @@
+"""One finished run of the pipeline on the fixture's digits, and copies of it to change."""
+
+import shutil
+
+import project
+import pytest
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the project, inside Git, after its first `dvc repro`."""
+    root = tmp_path_factory.mktemp("pipeline") / "copy of it"
+    project.make(root)
+    project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
+    assert project.repro(root) == project.STAGES
+    return root
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished copy, to be changed; what DVC remembers of the files comes with them."""
+    root = tmp_path / "copy"
+    shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
