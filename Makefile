@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint bench lock clean
+.PHONY: help repro test doctor lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured
 
 test: .venv/installed  ## run the tests
 	python -m pytest -n logical --dist worksteal
+
+doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
+	@python -m stages.pipeline.doctor
 
 lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff check .

@@ -1,0 +1,216 @@
+"""What the doctor says is done to the letter, and a good pipeline comes of it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import project
+import pytest
+
+from stages.pipeline import doctor
+
+
+def examine(root):
+    """What the doctor says, and its exit code."""
+    result = project.run(root, "python", "-m", "stages.pipeline.doctor")
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.returncode, result.stdout + result.stderr
+
+
+def sound(root):
+    code, said = examine(root)
+    assert said.startswith("All is well: ")
+    assert said.count("\n") == 1
+    return code == 0
+
+
+def heal(root, *expected):
+    """Copy the doctor's commands into a shell; return them."""
+    code, said = examine(root)
+    assert code == 1
+    for text in expected:
+        assert text in said
+    commands = [line.removeprefix("    ") for line in said.splitlines() if line.startswith("    ")]
+    for command in commands:
+        result = project.run(root, "sh", "-c", command)
+        assert result.returncode == 0, f"{command}: {result.stderr}"
+    return commands
+
+
+def cached(root, path):
+    """The object in DVC's cache that holds the bytes of a file."""
+    (found,) = [object for object in (root / ".dvc/cache/files/md5").glob("*/*") if same(object, path)]
+    return found
+
+
+def same(one, other):
+    return one.read_bytes() == other.read_bytes()
+
+
+def flip(path):
+    """Change one byte of a file, and nothing that could tell so: not its size, its time, its mode or its inode."""
+    status = path.stat()
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    with path.open("rb+") as file:
+        file.write(data)
+    path.chmod(status.st_mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def gone():
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def commit(root):
+    project.run(root, "git", "add", "--all")
+    author = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    assert project.run(root, "git", *author, "commit", "--quiet", "--message", "A run").returncode == 0
+
+
+def test_a_sound_checkout_is_told_in_one_line(finished):
+    assert sound(finished)
+    assert not project.run(finished, "git", "status", "--porcelain", "dvc.lock", "data").stdout.startswith(" M")
+
+
+def test_whatever_is_damaged_its_cure_makes_the_pipeline_whole(copy):
+    before, lock = project.snapshot(copy), (copy / "dvc.lock").read_bytes()
+    images, labels = copy / "data/processed/train_images.npy", copy / "data/raw/train-labels-idx1-ubyte"
+    objects = [cached(copy, path) for path in (images, copy / "reports/predictions.csv")]
+    kept = next((copy / "data/downloads").iterdir())
+    strays = [
+        copy / "models/.network.npz.unfinished",
+        copy / f"data/raw/.{'x' * 22}.tmp",
+        copy / f".dvc/cache/files/md5/00/.{'y' * 22}.tmp",
+    ]
+    for path in (*objects, kept, images, copy / "models/network.npz", copy / "reports/metrics.json"):
+        flip(path)
+    os.truncate(labels, 5)
+    for path in strays:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    holder = {"pid": gone(), "cmd": "dvc repro"}
+    (copy / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(images): holder}, "read": {}}))
+
+    damaged = [images, labels, copy / "models/network.npz", copy / "reports/metrics.json", kept, *objects, *strays]
+    heal(copy, *(f"    rm -f {path.relative_to(copy)}\n" for path in damaged), "whose holder is gone (process ")
+
+    assert project.snapshot(copy) == before
+    assert (copy / "dvc.lock").read_bytes() == lock
+    assert sound(copy)
+    assert project.repro(copy) == []
+
+
+def test_a_cache_object_that_dvc_trusts_and_hands_out_is_found_by_the_stage_and_by_the_doctor(copy):
+    """The hole: read-only, so DVC does not look; even `dvc repro --force` would keep the bad bytes."""
+    before = project.snapshot(copy)
+    images = copy / "data/processed/test_images.npy"
+    flip(cached(copy, images))
+    images.unlink()
+    assert project.run(copy, "dvc", "checkout").returncode == 0
+    assert project.snapshot(copy) != before
+    assert project.run(copy, "dvc", "status").stdout == "Data and pipelines are up to date.\n"
+    project.set_params(copy, {"evaluate": {"calibration_bins": 10}})
+    result = project.run(copy, "dvc", "repro")
+    assert "evaluate: data/processed/test_images.npy: SHA-256 is " in result.stderr
+    assert "run `make doctor`, which says how to repair it" in result.stderr
+    project.set_params(copy, {"evaluate": {"calibration_bins": 15}})
+    heal(copy, "DVC would take it for data/processed/test_images.npy")
+    assert project.snapshot(copy) == before
+    assert sound(copy)
+
+
+CONFLICT = "<<<<<<< ours\nschema: '2.0'\n=======\nschema: '1.0'\n>>>>>>> theirs\n"
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "never committed"])
+def test_a_broken_dvc_lock(copy, committed):
+    before, lock = project.snapshot(copy), (copy / "dvc.lock").read_bytes()
+    if committed:
+        commit(copy)
+    (copy / "dvc.lock").write_text("")
+    cure = "git checkout HEAD -- dvc.lock" if committed else "rm -f dvc.lock"
+    assert heal(copy, "dvc.lock: empty or missing") == [cure, "dvc repro"]
+    assert project.snapshot(copy) == before
+    assert (copy / "dvc.lock").read_bytes() == lock
+    assert sound(copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (" \n", "empty or missing"),
+        (CONFLICT, "holds the two sides of a merge"),
+        ("schema: '2.0'\nstages:\n  train: [", "broken, while parsing"),
+        ("schema: '2.0'\nstages: 5\n", "broken, "),
+        ("schema: '2.0'\nstages:\n  train:\n    outs:\n    - md5: 0\n", "broken, "),
+        ("stages: {}\n", "broken, "),
+        ("\0", "broken, "),
+        ("a: &a [*a]\n", "broken, "),
+    ],
+)
+def test_what_is_no_dvc_lock(text, why):
+    with pytest.raises(ValueError, match=why) as raised:
+        doctor.parse(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_conflict_in_dvc_lock_in_the_middle_of_a_merge(copy):
+    lock = (copy / "dvc.lock").read_bytes()
+    commit(copy)
+    project.run(copy, "git", "switch", "--quiet", "--create", "other")
+    for branch, bins in (("other", 10), ("main", 12)):
+        project.run(copy, "git", "switch", "--quiet", branch)
+        (copy / "dvc.lock").write_bytes(lock.replace(b"calibration_bins: 15", b"calibration_bins: %d" % bins))
+        commit(copy)
+    assert project.run(copy, "git", "merge", "other").returncode == 1
+    assert heal(copy, "dvc.lock: holds the two sides of a merge") == ["git checkout HEAD -- dvc.lock", "dvc repro"]
+    assert (copy / "dvc.lock").read_bytes() == lock  # with the parameters that are there
+    assert sound(copy)
+
+
+def test_a_torn_lock_of_dvc(copy):
+    rwlock = copy / ".dvc/tmp/rwlock"
+    for text in ("[1]", '{"write": {', ""):
+        rwlock.write_text(text)
+        assert "a torn lock of DVC" in examine(copy)[1]
+    assert heal(copy) == ["rm -f .dvc/tmp/rwlock", "dvc repro"]
+    assert sound(copy)
+
+
+def test_while_something_is_at_work_it_waits(copy):
+    holder = {"pid": os.getpid(), "cmd": "dvc repro"}
+    rwlock = copy / ".dvc/tmp/rwlock"
+    rwlock.write_text(json.dumps({"write": {"x": holder}, "read": {"y": [holder]}}))
+    assert "a lock of DVC whose holder is gone" in examine(copy)[1]  # the number belongs to another program: to us
+    name = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "dvc"]
+    with subprocess.Popen(name, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        rwlock.write_text(json.dumps({"write": {"x": {"pid": process.pid, "cmd": "dvc repro"}}, "read": {}}))
+        said = f"doctor: `dvc repro` is at work here, process {process.pid}: ask again when it has ended\n"
+        assert examine(copy) == (1, said)
+    rwlock.unlink()
+    holding = """
+import sys
+from stages.pipeline import stage
+with stage.lock(stage.LOCK):
+    print(flush=True)
+    sys.stdin.read()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(project.ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], cwd=copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        said = f"doctor: another stage is at work here, process {process.pid}: wait for it, or end it\n"
+        assert examine(copy) == (1, said)
+
+
+def test_before_anything_has_run(tmp_path):
+    project.make(tmp_path / "new")
+    assert sound(tmp_path / "new")
