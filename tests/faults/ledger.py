@@ -1,0 +1,50 @@
+"""Counts faults that were injected and survived, a row for each kind and a column for each stage."""
+
+from collections import defaultdict
+
+STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
+
+
+class Ledger:
+    def __init__(self):
+        self.counts = defaultdict(lambda: [0, 0])  # injected, survived
+        self.lost = []
+        self.notes = []
+
+    def record(self, kind, stage, fault, problems):
+        """Count one fault; `problems` says what did not hold after it."""
+        self.counts[kind, stage][0] += 1
+        self.counts[kind, stage][1] += not problems
+        for problem in problems:
+            line = f"{kind}, {stage}, {fault}: {problem}"
+            self.lost.append(line)
+            print("LOST", line, flush=True)
+
+    @property
+    def injected(self):
+        return sum(injected for injected, _ in self.counts.values())
+
+    @property
+    def survived(self):
+        return sum(survived for _, survived in self.counts.values())
+
+    def table(self):
+        """The counts as a Markdown table: survived of injected."""
+        columns = [*STAGES, "all"]
+        used = [name for name in columns if any(stage == name for _, stage in self.counts)]
+        lines = ["| fault | " + " | ".join([*used, "survived"]) + " |", "|---" * (len(used) + 2) + "|"]
+        for kind in dict.fromkeys(kind for kind, _ in self.counts):
+            cells = [self.counts.get((kind, stage), [0, 0]) for stage in used]
+            total = [sum(column) for column in zip(*cells, strict=True)]
+            shown = [
+                f"{survived}" if injected == survived else f"{survived} of {injected}" for injected, survived in cells
+            ]
+            shown = [cell if cell != "0" else "" for cell in shown]
+            lines.append(f"| {kind} | " + " | ".join([*shown, f"{total[1]:,} of {total[0]:,}"]) + " |")
+        return "\n".join(lines)
+
+    def report(self):
+        parts = [self.table(), f"\n{self.survived:,} of {self.injected:,} faults survived."]
+        parts += [f"\n{note}" for note in self.notes]
+        parts += ["\nLost:\n", *(f"- {line}" for line in self.lost)] if self.lost else []
+        return "\n".join(parts) + "\n"

@@ -1,0 +1,98 @@
+"""Break the pipeline on purpose, at every point, and count what survives: `make faults`.
+
+    python tests/faults/run.py            everything; about half an hour on two processors
+    python tests/faults/run.py --quick    a few of each, chosen by the seed: what the tests run
+
+The report goes to tests/faults/report.md; the exit code is 1 when one fault was not survived.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # a process that forks should have one thread
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
+
+import environment  # noqa: E402
+import inject  # noqa: E402
+import kill  # noqa: E402
+from ledger import Ledger  # noqa: E402
+
+PARTS = ["events", "bytes", "disk", "moments", "dvc", "resume", "environment", "memory"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few faults of each kind; no DVC")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--report", type=Path, help="where the table goes; standard output by default")
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    ledger, begun = Ledger(), time.monotonic()
+
+    def choose(faults):
+        """All of them, or two."""
+        faults = list(faults)
+        return sorted(rng.sample(faults, min(2, len(faults)))) if options.quick else faults
+
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place).resolve()
+        wanted = set(options.only) - ({"disk", "dvc", "environment", "memory"} if options.quick else set())
+        if wanted & {"events", "bytes", "moments"}:
+            bench = inject.Bench(directory / "bench")
+        if "events" in wanted:
+            inject.at_events(bench, ledger, choose)
+        if "bytes" in wanted:
+            inject.at_bytes(bench, ledger, choose, 8, rng)
+        if "disk" in wanted:
+            with_small_disk(directory / "disk", ledger, choose, rng)
+        if "moments" in wanted:
+            kill.stages_at_random_moments(bench, ledger, 1 if options.quick else 20, rng)
+        if "dvc" in wanted:
+            repository = kill.Repository(directory)
+            kill.dvc_at_random_moments(repository, ledger, 12, rng)
+            kill.an_orphan(repository, ledger)
+            kill.two_writers(repository, ledger, 3)
+            kill.linked_caches(repository, ledger)
+            kill.an_experiment(repository, ledger)
+        if "resume" in wanted:
+            few = ["adam"] if options.quick else kill.OPTIMIZERS
+            kill.resumed(directory, ledger, 2 if options.quick else 6, rng, few)
+        if "environment" in wanted:
+            environment.surroundings(directory, ledger)
+        if "memory" in wanted:
+            environment.full_size(directory, ledger)
+
+    ledger.notes.append(f"Seed {options.seed}.")
+    report = ledger.report()
+    if options.report:
+        options.report.write_text(f"# Faults injected and survived\n\n{report}", encoding="utf-8")
+    print(report)
+    print(f"{ledger.survived} of {ledger.injected} survived, in {time.monotonic() - begun:.0f} s")
+    sys.exit(ledger.survived != ledger.injected)
+
+
+def with_small_disk(root, ledger, choose, rng):
+    """Mount a file system of 32 MiB, as only root may, and fill it."""
+    root.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", root], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        ledger.notes.append("The full disk was left out: only root may mount a small one.")
+        return
+    try:
+        inject.full_disk(inject.Bench(root / "copy"), ledger, choose, 40, rng)
+    finally:
+        subprocess.run(["umount", root], check=True)
+
+
+if __name__ == "__main__":
+    main()
