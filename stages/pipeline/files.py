@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def write_text(path: Path | str, text: str) -> None:
 def write_array(path: Path | str, array: Array) -> None:
     """Write one array as `.npy`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+        # Into a file that it knows to be one, NumPy writes through C's buffers, and does not notice when the last of
+        # them finds no room on the disk.
+        np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
 
 
 def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> Array:

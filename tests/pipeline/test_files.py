@@ -1,10 +1,14 @@
+import os
 import re
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import project
 import pytest
 
 from stages.pipeline import files
@@ -274,6 +278,30 @@ def test_a_stale_temporary_file_is_written_over(tmp_path):
     (tmp_path / ".a.json.unfinished").write_text("left by a killed run")
     files.write_json(tmp_path / "a.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("rows", [10, 10_000])
+def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, part, rows):
+    """A limit of the size of files does as a full disk does; in a child, for it to be the child's alone."""
+    array = np.zeros((rows, 10), np.float32)
+    files.write_array(tmp_path / "a.npy", array)
+    size = (tmp_path / "a.npy").stat().st_size
+    writing = f"""
+import resource
+import numpy as np
+from stages.pipeline import files
+resource.setrlimit(resource.RLIMIT_FSIZE, ({int(part * size)}, resource.RLIM_INFINITY))
+try:
+    files.write_array("b.npy", np.zeros({array.shape}, np.float32))
+except OSError as error:
+    print(error)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(project.ROOT)}
+    command = [sys.executable, "-c", writing]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "b.npy: cannot be written, File too large; mend that and run `dvc repro`\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npy"}
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
