@@ -77,7 +77,9 @@ def load_network(model: dict[str, files.Array]) -> Network:
         sizes = [len(model["W1"]), *(model[f"b{i}"].size for i in range(1, layers + 1))]
         network = multilayer_perceptron(sizes, str(model["activation"]))
         network.load(model)
-        if sizes[0] != math.prod(model["image_shape"]) or sizes[-1] != len(model["classes"]):
+        if model["image_shape"].shape != (2,) or model["image_shape"].dtype.kind not in "iu":
+            raise ValueError("image_shape must be two whole numbers")
+        if sizes[0] != math.prod(model["image_shape"].tolist()) or sizes[-1] != len(model["classes"]):
             raise ValueError("its layers do not fit its image_shape and classes")
     except KeyError as error:
         raise ValueError(f"{MODEL}: has no {error}; run `make doctor`") from None

@@ -80,7 +80,9 @@ def read_first_layer() -> tuple[files.Array, tuple[int, int]]:
     W, image_shape = model.get("W1"), model.get("image_shape")
     if W is None or W.ndim != 2 or W.dtype != np.float32 or not np.isfinite(W).all():
         raise ValueError(f"{MODEL}: W1 must be a matrix of finite float32; run `make doctor`")
-    if image_shape is None or image_shape.shape != (2,) or math.prod(image_shape.tolist()) != len(W):
+    if image_shape is None or image_shape.shape != (2,) or image_shape.dtype.kind not in "iu":
+        raise ValueError(f"{MODEL}: image_shape must be two whole numbers; run `make doctor`")
+    if math.prod(image_shape.tolist()) != len(W):
         raise ValueError(f"{MODEL}: W1 and image_shape do not agree; run `make doctor`")
     rows, columns = image_shape.tolist()
     return W, (rows, columns)

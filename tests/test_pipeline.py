@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from concurrent import futures
 
 import numpy as np
 import project
@@ -140,6 +141,19 @@ def test_a_wrong_parameter_is_told_before_anything_is_touched(copy):
         'validate: plot.dpi: must be a whole number, got "high" (params.yaml line ',
     )
     assert after == before
+
+
+def test_two_fetches_at_once_do_not_harm_each_other(copy):
+    before = snapshot(copy)
+    shutil.rmtree(copy / "data/raw")
+    shutil.rmtree(copy / "data/downloads")
+    with futures.ThreadPoolExecutor() as both:
+        started = [both.submit(project.run, copy, "python", "-m", "stages.fetch") for _ in range(2)]
+    results = [future.result() for future in started]
+    assert 0 in [result.returncode for result in results]
+    for result in results:
+        assert result.returncode == 0 or "fetch: another stage is at work here, process " in result.stderr
+    assert snapshot(copy) == before
 
 
 def test_no_source_left(copy):

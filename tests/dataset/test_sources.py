@@ -8,7 +8,6 @@ import io
 import socket
 import tarfile
 import threading
-import time
 import tracemalloc
 
 import pytest
@@ -235,9 +234,7 @@ def test_a_mirror_may_hold_a_file_plain_or_gzipped_or_say_where(server, fetcher,
 )
 def test_a_failing_mirror_is_skipped_with_its_reason(server, fetcher, what, why):
     bad, good = (Source(url=f"{server.address}/{{name}}/{path}") for path in (what, "good"))
-    started = time.monotonic()
     assert fetcher.bring(FILE, [bad, good]) == (GOOD, good)
-    assert time.monotonic() - started < 2
     assert fetcher.bring(FILE, [bad, good]) == (GOOD, good)  # the bad one is not asked again
     assert len(fetcher.lines) == 1
     assert why in fetcher.lines[0]

@@ -21,7 +21,7 @@ OPTIMIZERS = ["gradient_descent", "momentum", "nesterov", "adam", "adamw"]
 # Everything that draws random numbers or remembers something from step to step.
 RICH = {
     "hidden": [32, 16],
-    "epochs": 60,
+    "epochs": 40,
     "batch_size": 10,
     "learning_rate": 0.01,
     "dropout": 0.2,
@@ -93,27 +93,22 @@ def strays(root):
     return [*found, *(root / "models").glob("checkpoint.npz")]
 
 
-def stages_at_random_moments(bench, ledger, times, rng):
-    """A stage by itself, as a real process: its start, its imports, its work and its end."""
+def stages_at_random_moments(bench, ledger, kinds, rng):
+    """A stage by itself, as a real process: its start, its imports, its work and its end. `kinds`: signal, times."""
     for name in STAGES:
-        for number, kind in ((signal.SIGKILL, "kill -9"), (signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
-            for _ in range(times if number == signal.SIGKILL else -(-times // 4)):
+        begun = time.monotonic()
+        begin(bench.root, name).communicate()
+        lasts = time.monotonic() - begun
+        for number, times in kinds:
+            for _ in range(times):
                 bench.reset(name)
                 process = begin(bench.root, name)
-                begun = time.monotonic()
-                if not hasattr(bench, "lasts"):
-                    bench.lasts = {}
-                if name not in bench.lasts:
-                    process.communicate()
-                    bench.lasts[name] = time.monotonic() - begun
-                    bench.reset(name)
-                    process = begin(bench.root, name)
-                delay = rng.uniform(0, 1.1 * bench.lasts[name])
+                delay = rng.uniform(0, 1.1 * lasts)
                 time.sleep(delay)
                 process.send_signal(number)
                 process.communicate()
                 problems = [*bench.torn(name), *bench.recovered(name)]
-                ledger.record(f"{kind} at a random moment", name, f"after {delay:.2f} s", problems)
+                ledger.record(f"{number.name} at a random moment", name, f"after {delay:.2f} s", problems)
 
 
 class Repository:

@@ -1,0 +1,180 @@
+"""Nothing that a stage reads is taken on trust: damaged or hostile, it gets one line, and nothing is written."""
+
+import json
+import shutil
+
+import numpy as np
+import project
+import pytest
+from ruamel.yaml import YAML
+
+from stages.evaluate import evaluate
+from stages.plot import plot
+from stages.preprocess import preprocess
+from stages.train import train
+
+STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot)}
+IMAGES = "data/processed/train_images.npy"
+MODEL = "models/network.npz"
+
+
+@pytest.fixture
+def here(finished, tmp_path, monkeypatch):
+    """A copy of what the stages made, as the working directory."""
+    for place in ("data", "models", "reports"):
+        shutil.copytree(finished / place, tmp_path / place)
+    shutil.copy(finished / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(root, name, *expected):
+    """Run a stage; it must refuse what it reads, in one line, and write nothing."""
+    before = project.snapshot(root)
+    arguments = YAML(typ="safe").load(root / "params.yaml")[name]
+    with pytest.raises(ValueError, match=r"run `(make doctor|dvc repro)`") as raised:
+        STAGES[name](**arguments)
+    for text in expected:
+        assert text in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert project.snapshot(root) == before
+
+
+def change_model(**changes):
+    """Write the model with other arrays; None takes one away."""
+    with np.load(MODEL) as model:
+        arrays = {**model, **changes}
+    np.savez(MODEL, **{name: array for name, array in arrays.items() if array is not None})
+
+
+@pytest.mark.parametrize("name", ["evaluate", "plot"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"W1": np.zeros((784, 16))}, "float32"),
+        ({"W1": np.zeros((784, 16), np.complex64)}, "float32"),
+        ({"W1": np.zeros((784, 16), ">f4")}, "float32"),
+        ({"W1": np.full((784, 16), "x")}, "float32"),
+        ({"W1": np.zeros((784, 16), [("a", "f4")])}, "float32"),
+        ({"W1": np.full((784, 16), np.nan, np.float32)}, "finite"),
+        ({"W1": np.full((784, 16), np.inf, np.float32)}, "finite"),
+        ({"W1": np.zeros(784, np.float32)}, "W1 must be"),
+        ({"W1": np.float32(1)}, ""),
+        ({"W1": np.zeros((783, 16), np.float32)}, "image_shape"),
+        ({"W1": None}, "W1"),
+        ({"image_shape": np.array([28, 29])}, "image_shape"),
+        ({"image_shape": np.array([784])}, ""),
+        ({"image_shape": None}, "image_shape"),
+        ({"image_shape": np.array(["28", "28"])}, ""),
+        ({"W1": np.zeros((784, 16), object)}, "cannot be read, "),
+    ],
+)
+def test_a_model_that_is_none(here, name, changes, said):
+    change_model(**changes)
+    refused(here, name, MODEL, said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"b2": None}, "b2"),
+        ({"b1": np.zeros(15, np.float32)}, "must be"),
+        ({"W2": np.zeros((16, 9), np.float32)}, "must be"),
+        ({"b2": np.full(10, np.nan, np.float32)}, "b2 must be (10,) finite numbers"),
+        ({"activation": "swish"}, "swish"),
+        ({"activation": None}, "activation"),
+        ({"classes": np.array(["a", "b"])}, "classes"),
+        ({"classes": np.array("a")}, ""),
+        ({"classes": None}, "classes"),
+        ({"W3": np.zeros((10, 10), np.float32)}, "b3"),
+    ],
+)
+def test_a_model_that_cannot_be_evaluated(here, changes, said):
+    change_model(**changes)
+    refused(here, "evaluate", MODEL, said)
+
+
+@pytest.mark.parametrize(("name", "path"), [("train", IMAGES), ("evaluate", "data/processed/test_targets.npy")])
+def test_an_array_that_is_not_the_one_that_was_written(here, name, path):
+    data = (here / path).read_bytes()
+    for at in (len(data) // 2, -1):  # the lowest bit of a number: still a number, and in its range
+        flipped = bytearray(data)
+        flipped[at] ^= 1
+        (here / path).write_bytes(flipped)
+        refused(here, name, path, "SHA-256 is ")
+    (here / path).write_bytes(data[:-4])
+    refused(here, name, path, "does not fit in its")
+    np.save(here / path, np.zeros((3, 784)))
+    refused(here, name, path, "holds float64 of shape (3, 784); float32 of any x ")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("preprocess", "data/raw/train-images-idx3-ubyte"), ("plot", "data/raw/t10k-images-idx3-ubyte")],
+)
+def test_an_original_file_with_another_pixel(here, name, path):
+    data = bytearray((here / path).read_bytes())
+    data[-1] ^= 1
+    (here / path).write_bytes(data)
+    refused(here, name, path, "SHA-256 is ")
+
+
+RAW, PROCESSED = "data/raw/dataset.json", "data/processed/inputs.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "changes", "said"),
+    [
+        ("preprocess", RAW, {"sha256": None}, "sha256: Field required"),
+        ("preprocess", RAW, {"sha256": {}}, "sha256 must be given for each of the four files"),
+        ("preprocess", RAW, {"classes": ["0"]}, "classes must be two or more"),
+        ("plot", RAW, {"classes": 5}, "classes: Input should be a valid array"),
+        ("train", PROCESSED, {"std": 0.0}, "image_shape and std positive"),
+        ("train", PROCESSED, {"std": "1"}, "std: Input should be a valid number"),
+        ("train", PROCESSED, {"image_shape": [28]}, "image_shape: 1: Field required"),
+        ("train", PROCESSED, {"image_shape": [28, 27]}, "holds float32 of shape (300, 784); float32 of any x 756"),
+        ("train", PROCESSED, {"classes": ["0", "1"]}, "holds float32 of shape (300, 10); float32 of any x 2"),
+        ("evaluate", PROCESSED, {"sha256": {"test_images.npy": "x"}}, "sha256 must be given for each of the six"),
+        ("evaluate", PROCESSED, {"more": 1}, "more: Unexpected keyword argument"),
+    ],
+)
+def test_a_record_that_is_none(here, name, path, changes, said):
+    content = json.loads((here / path).read_text()) | changes
+    (here / path).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    refused(here, name, said)
+
+
+@pytest.mark.parametrize("path", [RAW, PROCESSED])
+def test_a_torn_record(here, path):
+    (here / path).write_text((here / path).read_text()[:-9])
+    refused(here, {RAW: "preprocess", PROCESSED: "train"}[path], path, "Invalid JSON")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("actual,", "real,", "line 2 has not all of the columns actual, predicted, confidence"),
+        (",0.", ",1.", "a confidence outside 0..1"),
+        (",0.", ",x", "could not convert string to float"),
+        (",0.", ",nan0.", "could not convert string to float"),
+        ("\n7,", "\nseven,", "a class that is not in data/raw/dataset.json"),
+    ],
+)
+def test_predictions_that_are_none(here, old, new, said):
+    path = here / "reports/predictions.csv"
+    path.write_text(path.read_text().replace(old, new))
+    refused(here, "plot", "reports/predictions.csv: ", said)
+
+
+def test_predictions_of_other_images(here):
+    path = here / "reports/predictions.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    refused(here, "plot", "reports/predictions.csv: 199 rows, but there are 200 test images")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "it has no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 has not all")]
+)
+def test_a_history_that_is_none(here, text, said):
+    (here / "reports/history.csv").write_text(text)
+    refused(here, "plot", "reports/history.csv: cannot be read, ", said)
