@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test doctor lint bench lock clean
+.PHONY: help repro test doctor faults fuzz lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,15 @@ test: .venv/installed  ## run the tests
 
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
 	@python -m stages.pipeline.doctor
+
+faults: .venv/installed  ## break the pipeline on purpose, at every point, and count what survives (half an hour)
+	python tests/faults/run.py --report tests/faults/report.md
+
+fuzz: .venv/installed  ## throw millions of made-up files at the readers, guided by coverage (a quarter of an hour)
+	pip install --quiet "$$(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')"
+	python tests/faults/fuzz.py idx -runs=10000000
+	python tests/faults/fuzz.py npy -runs=250000
+	python tests/faults/fuzz.py npz -runs=250000
 
 lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff check .

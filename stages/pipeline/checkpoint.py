@@ -54,8 +54,12 @@ class Checkpoint:
 
 
 def key_of(parameters: Mapping[str, Any], paths: Sequence[Path]) -> str:
-    """Return a digest of parameters, of the content of files, of the code of ours that is loaded, and of NumPy."""
-    digest = hashlib.sha256(json.dumps([parameters, np.__version__, sys.version], sort_keys=True).encode())
+    """Return a digest of parameters, of the content of files, of the code of ours that is loaded, and of NumPy.
+
+    Of NumPy also what it found of this processor's instructions: others may give other last bits.
+    """
+    numpy = [np.__version__, np.show_config(mode="dicts")]
+    digest = hashlib.sha256(json.dumps([parameters, numpy, sys.version], sort_keys=True).encode())
     loaded = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "stages"]
     sources = [Path(module.__file__) for module in loaded if module.__file__]
     for path in [*paths, *sources]:

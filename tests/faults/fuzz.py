@@ -72,7 +72,7 @@ def read_arrays(size: int) -> None:
 
 
 def seeds(name: str, directory: Path) -> None:
-    """Write good files to start from: of every type, of one to eight dimensions."""
+    """Write good files to start from: of every type, of one to eight dimensions. Each must be accepted."""
     for code, dtype in idx.TYPES.items():
         for ndim in (1, 2, 3, 8):
             array = np.arange(2**ndim).reshape((2,) * ndim).astype(dtype)
@@ -80,17 +80,30 @@ def seeds(name: str, directory: Path) -> None:
             if name == "idx":
                 header = bytes([0, 0, code, ndim]) + np.array(array.shape, ">u4").tobytes()
                 path.write_bytes(header + array.tobytes())
+                idx.read(path)
             elif name == "npy":
                 with path.open("wb") as file:
                     np.save(file, array.reshape(-1, 2))
+                files.check_size(io.BytesIO(path.read_bytes()), path.stat().st_size)
             else:
                 with path.open("wb") as file:
                     np.savez(file, W1=array, b1=array[0], activation="relu")
+                files.read_arrays(path)
 
 
 if __name__ == "__main__":
     chosen = sys.argv.pop(1)
     corpus = Path(tempfile.mkdtemp())
     seeds(chosen, corpus)
-    atheris.Setup([*sys.argv, "-timeout=10", "-rss_limit_mb=1024", str(corpus)], globals()[f"fuzz_{chosen}"])
+    atheris.Setup(
+        [
+            *sys.argv,
+            "-print_final_stats=1",
+            "-artifact_prefix=tests/faults/",
+            "-timeout=10",
+            "-rss_limit_mb=1024",
+            str(corpus),
+        ],
+        globals()[f"fuzz_{chosen}"],
+    )
     atheris.Fuzz()

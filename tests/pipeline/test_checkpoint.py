@@ -54,6 +54,32 @@ def test_it_is_not_saved_at_every_turn(path, monkeypatch):
     assert not path.exists()
 
 
+def test_the_key_depends_on_the_processor(monkeypatch):
+    first = key_of({}, [])
+    assert key_of({}, []) == first
+    config = np.show_config(mode="dicts")
+    monkeypatch.setattr(np, "show_config", lambda mode: config | {"SIMD Extensions": {"found": []}})
+    assert key_of({}, []) != first
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data[: len(data) // 2], lambda data: data + b"x", lambda data: b"PK" * 99]
+)
+def test_whatever_became_of_it_training_begins_anew_with_a_reason(path, capsys, change):
+    """A model that was left in its place, a pickle, another archive: foreign is what does not bear the key."""
+    Checkpoint(path, "key").save(STATE)
+    path.write_bytes(change(path.read_bytes()))
+    assert Checkpoint(path, "other").load() is None
+    assert capsys.readouterr().err.count("; starting from the beginning\n") == 1
+    np.savez(path, theta=np.zeros((3, 3)))
+    assert Checkpoint(path, "key").load() is None
+    assert "made with other parameters, data or code; starting from the beginning\n" in capsys.readouterr().err
+    np.save(path.with_suffix(".npy"), np.array([{"a": 1}]), allow_pickle=True)
+    path.with_suffix(".npy").rename(path)
+    assert Checkpoint(path, "key").load() is None
+    assert capsys.readouterr().err.count("; starting from the beginning\n") == 1
+
+
 def test_the_key_depends_on_parameters_files_and_code(tmp_path, monkeypatch):
     data = tmp_path / "data"
     data.write_bytes(b"1")
