@@ -1,6 +1,5 @@
 """Kill real processes at random moments: a stage by itself, DVC with all its children, DVC alone."""
 
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,6 @@ OPTIMIZERS = ["gradient_descent", "momentum", "nesterov", "adam", "adamw"]
 # Everything that draws random numbers or remembers something from step to step.
 RICH = {
     "hidden": [32, 16],
-    "epochs": 40,
     "batch_size": 10,
     "learning_rate": 0.01,
     "dropout": 0.2,
@@ -120,6 +118,7 @@ class Repository:
         project.make(self.old_root)
         project.set_params(self.old_root, {"fetch": {"directory": None}})
         project.run(self.old_root, "git", "init", "--quiet", "--initial-branch", "main")
+        (self.old_root / ".git/info/exclude").write_text("/.dvc/site/\n")
         self.must(self.old_root, "dvc", "repro")
         project.run(self.old_root, "git", "add", "--all")
         author = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
@@ -131,7 +130,7 @@ class Repository:
         self.lasts = time.monotonic() - begun
         self.old, self.new = contents(self.old_root), contents(self.new_root)
         self.old_lock, self.new_lock = ((root / "dvc.lock").read_bytes() for root in (self.old_root, self.new_root))
-        self.count = 0
+        self.count = self.cured = 0  # copies made; times that the doctor was needed
 
     def must(self, root, *command):
         result = project.run(root, *command)
@@ -158,19 +157,21 @@ class Repository:
 
     def back(self, root):
         """Give up: the old parameters, and a plain `dvc repro`."""
-        yield from self.arrive(root, self.old, self.old_lock, ("git", "checkout", "params.yaml"), ("dvc", "repro"))
+        yield from self.arrive(
+            root, self.old, self.old_lock, ("git", "checkout", "HEAD", "--", "params.yaml"), ("dvc", "repro")
+        )
 
     def restore(self, root):
         """Give up: what Git knows from Git, the rest from DVC's cache, and nothing is computed."""
-        checkout = ("git", "checkout", "params.yaml", "dvc.lock", "reports")
+        checkout = ("git", "checkout", "HEAD", "--", "params.yaml", "dvc.lock", "reports")
         yield from self.arrive(root, self.old, self.old_lock, checkout, ("dvc", "checkout", "--force"))
 
     def arrive(self, root, expected, lock, *commands):
         for command in commands:
             result = project.run(root, *command)
             if result.returncode:
-                self.cures = self.cure(root)
-                yield from self.cures
+                self.cured += 1
+                yield from self.cure(root)
                 if project.run(root, "dvc", "repro").returncode:
                     yield f"`{' '.join(command)}` fails: {result.stdout}{result.stderr}"
         for out, data in contents(root).items():
@@ -298,7 +299,7 @@ def linked_caches(repository, ledger):
     """A workspace whose files are links into DVC's cache: a stage replaces the link, the cache keeps its bytes."""
     for kind in ("hardlink", "symlink"):
         root = repository.copy()
-        project.run(root, "git", "checkout", "params.yaml")
+        project.run(root, "git", "checkout", "HEAD", "--", "params.yaml")
         repository.must(root, "dvc", "config", "cache.type", kind)
         repository.must(root, "dvc", "checkout", "--relink")
         model = root / "models/network.npz"
@@ -316,7 +317,7 @@ def linked_caches(repository, ledger):
 def an_experiment(repository, ledger):
     """`dvc exp run` killed: Git is left on no branch, and the doctor knows the way back."""
     root = repository.copy()
-    project.run(root, "git", "checkout", "params.yaml")
+    project.run(root, "git", "checkout", "HEAD", "--", "params.yaml")
     process = start(root, "dvc", "exp", "run", "-S", "train.seed=1", "-S", "train.epochs=20000")
     while not (root / "models/checkpoint.npz").exists():
         time.sleep(0.05)
@@ -325,7 +326,7 @@ def an_experiment(repository, ledger):
     problems = []
     if project.run(root, "git", "symbolic-ref", "--quiet", "HEAD").returncode == 0:
         problems.append("Git is on its branch: this test shows nothing")
-    project.run(root, "git", "checkout", "params.yaml")
+    project.run(root, "git", "checkout", "HEAD", "--", "params.yaml")
     problems += repository.cure(root)
     problems += repository.arrive(root, repository.old, repository.old_lock, ("dvc", "repro"))
     problems += repository.sound(root)
@@ -335,13 +336,19 @@ def an_experiment(repository, ledger):
     shutil.rmtree(root)
 
 
-def resumed(directory, ledger, kills, rng, optimizers=OPTIMIZERS):
+def written(path):
+    """When a file was written; None if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def resumed(directory, ledger, kills, epochs, optimizers, rng):
     """Training killed again and again, at random moments, until it gets through: the bytes of an undisturbed run."""
     root = directory / "resumed"
     project.make(root)
+    checkpoint = root / "models/checkpoint.npz"
     results = [root / name for name in ("models/network.npz", "reports/history.csv", "reports/validation.json")]
     for optimizer in optimizers:
-        project.set_params(root, {"train": {**RICH, "optimizer": optimizer}})
+        project.set_params(root, {"train": {**RICH, "optimizer": optimizer, "epochs": epochs}})
         for name in STAGES[:3]:
             assert project.run(root, "python", "-m", f"stages.{name}").returncode == 0
         begun = time.monotonic()
@@ -351,29 +358,31 @@ def resumed(directory, ledger, kills, rng, optimizers=OPTIMIZERS):
         expected = [path.read_bytes() for path in results]
         for path in results:
             path.unlink()
-        problems, epochs, struck = [], [0], 0
+        problems, reached = [], [0]
         while True:
+            before = written(checkpoint)
             process = begin(root, "train")
-            if struck < kills:
-                time.sleep(rng.uniform(0.2, 0.5) * lasts)
+            if len(reached) <= kills:
+                while process.poll() is None and written(checkpoint) == before:
+                    time.sleep(0.005)
+                time.sleep(rng.uniform(0, lasts / (2 * kills)))
                 process.kill()
             said, _ = process.communicate()
             if "not used" in said:
                 problems.append(f"a checkpoint was not taken up: {said}")
             if process.returncode == 0:
                 break
-            struck += 1
-            checkpoint = root / "models/checkpoint.npz"
-            epochs.append(int(files.read_arrays(checkpoint)["epoch"]) if checkpoint.exists() else epochs[-1])
-            if epochs[-1] < epochs[-2]:
-                problems.append(f"it went back from epoch {epochs[-2]} to {epochs[-1]}")
-            ledger.record(f"training killed with {optimizer}", "train", f"at epoch {epochs[-1]}", [])
-        if len(set(epochs)) < 2:
-            problems.append(f"no checkpoint was ever taken up: {epochs}")
+            reached.append(int(files.read_arrays(checkpoint)["epoch"]) if checkpoint.exists() else reached[-1])
+            if reached[-1] < reached[-2]:
+                problems.append(f"it went back from epoch {reached[-2]} to {reached[-1]}")
+            ledger.record(f"training killed with {optimizer}", "train", f"at epoch {reached[-1]}", [])
+        if len(set(reached)) < 3:
+            problems.append("it was hardly ever taken up")
         if [path.read_bytes() for path in results] != expected:
             problems.append("not the bytes of an undisturbed run")
         problems += [f"{path.name} is left over" for path in strays(root)]
+        print(optimizer, "killed at epochs", reached[1:], flush=True)
         ledger.record(
-            f"training killed with {optimizer}", "train", f"in the end, killed at {json.dumps(epochs[1:])}", problems
+            f"training killed with {optimizer}", "train", f"in the end, killed at epochs {reached[1:]}", problems
         )
     shutil.rmtree(root)

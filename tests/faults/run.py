@@ -63,10 +63,13 @@ def main():
             kill.an_orphan(repository, ledger)
             kill.two_writers(repository, ledger, 3)
             kill.linked_caches(repository, ledger)
+            ledger.notes.append(
+                f"Times that a plain `dvc repro` was not enough and the doctor was: {repository.cured}."
+            )
             kill.an_experiment(repository, ledger)
         if "resume" in wanted:
-            few = ["adam"] if options.quick else kill.OPTIMIZERS
-            kill.resumed(directory, ledger, 2 if options.quick else 6, rng, few)
+            much = (2, 100, ["adam"]) if options.quick else (6, 300, kill.OPTIMIZERS)
+            kill.resumed(directory, ledger, *much, rng)
         if "environment" in wanted:
             environment.surroundings(directory, ledger)
         if "memory" in wanted:

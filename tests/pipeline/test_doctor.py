@@ -174,6 +174,18 @@ def test_a_conflict_in_dvc_lock_in_the_middle_of_a_merge(copy):
     assert sound(copy)
 
 
+def test_git_on_no_branch_after_a_killed_experiment(copy):
+    commit(copy)
+    head = project.run(copy, "git", "rev-parse", "HEAD").stdout.strip()
+    project.run(copy, "git", "checkout", "--quiet", head)
+    assert sound(copy)  # it may be meant so
+    project.run(copy, "git", "update-ref", "refs/exps/exec/EXEC_HEAD", head)
+    cure = ["git switch main", "git update-ref -d refs/exps/exec/EXEC_HEAD", "dvc repro"]
+    assert heal(copy, "Git is on no branch: a killed `dvc exp run` left it so") == cure
+    assert project.run(copy, "git", "branch", "--show-current").stdout == "main\n"
+    assert sound(copy)
+
+
 def test_a_torn_lock_of_dvc(copy):
     rwlock = copy / ".dvc/tmp/rwlock"
     for text in ("[1]", '{"write": {', ""):
