@@ -37,6 +37,7 @@ def run(function: Callable[..., None]) -> None:
     """
     name = function.__name__
     try:
+        open_streams()
         signal.signal(signal.SIGTERM, terminate)
         end_with_dvc()
         check_directory()
@@ -52,6 +53,15 @@ def run(function: Callable[..., None]) -> None:
         if os.environ.get("TRACEBACK"):
             raise
         fail(name, describe(error), 1)
+
+
+def open_streams() -> None:
+    """Give a process whose standard streams were closed others: a file that is opened must not become one of them."""
+    sys.stdin = sys.stdin or Path(os.devnull).open()
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def terminate(number: int, frame: Any) -> None:
