@@ -1,5 +1,6 @@
 """Run every stage in unusual surroundings: the same bytes come out, or one line says what is wrong."""
 
+import copy
 import gzip
 import hashlib
 import io
@@ -157,7 +158,7 @@ def full_size(directory, ledger):
             }
     yaml = YAML()
     catalog = yaml.load(root / "data/catalog.yaml")
-    catalog["large"] = {**catalog["drawn"], "files": entry_files, "sources": [{"directory": "large"}]}
+    catalog["large"] = {**copy.deepcopy(catalog["drawn"]), "files": entry_files, "sources": [{"directory": "large"}]}
     yaml.dump(catalog, root / "data/catalog.yaml")
     project.set_params(root, {"fetch": {"dataset": "large"}, "train": {"epochs": 2}})
     peaks = {}

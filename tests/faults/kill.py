@@ -39,7 +39,8 @@ NEW = {"fetch": {"directory": "tests/fixture"}, "preprocess": {"seed": 1}, "trai
 
 def environment(root, **variables):
     """What `project.run` gives to a command, for one that is not waited for."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))}
+    ours = ("GIT_", "DVC_", "OPENBLAS_NUM_THREADS", "MPLBACKEND")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"), "DVC_NO_ANALYTICS": "1", **variables}
 

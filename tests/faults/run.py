@@ -51,7 +51,7 @@ def main():
         if "events" in wanted:
             inject.at_events(bench, ledger, choose)
         if "bytes" in wanted:
-            inject.at_bytes(bench, ledger, choose, 8, rng)
+            inject.at_bytes(bench, ledger, choose, 5, rng)
         if "disk" in wanted:
             with_small_disk(directory / "disk", ledger, choose, rng)
         if "moments" in wanted:
@@ -59,9 +59,9 @@ def main():
             kill.stages_at_random_moments(bench, ledger, [(signal.SIGKILL, 1)] if options.quick else kinds, rng)
         if "dvc" in wanted:
             repository = kill.Repository(directory)
-            kill.dvc_at_random_moments(repository, ledger, 12, rng)
+            kill.dvc_at_random_moments(repository, ledger, 9, rng)
             kill.an_orphan(repository, ledger)
-            kill.two_writers(repository, ledger, 3)
+            kill.two_writers(repository, ledger, 2)
             kill.linked_caches(repository, ledger)
             ledger.notes.append(
                 f"Times that a plain `dvc repro` was not enough and the doctor was: {repository.cured}."
