@@ -140,7 +140,7 @@ class Examination:
                 cure = f"git checkout HEAD -- {LOCK}"  # also out of a conflict, where `git restore` refuses
             except ValueError:
                 cure = remove(LOCK)  # DVC remembers by itself what it has run
-            yield Fault(f"{LOCK}: {error}; the outputs cannot be checked without it", [cure])
+            yield Fault(f"{LOCK}: {error}; the outputs are checked when it is whole, ask again then", [cure])
             return
         self.outs = {out.path: out.md5 for stage in recorded.stages.values() for out in stage.outs}
 

@@ -57,10 +57,10 @@ def run(function: Callable[..., None]) -> None:
 
 def open_streams() -> None:
     """Give a process whose standard streams were closed others: a file that is opened must not become one of them."""
-    sys.stdin = sys.stdin or Path(os.devnull).open()
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")
-    for stream in (sys.stdout, sys.stderr):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream in (sys.stdout, sys.stderr):  # they may know fewer letters than a path or a class has
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 

@@ -78,6 +78,29 @@ stage.run(work)
 """
 
 
+WRITER = """
+from stages.pipeline import files, stage
+def work() -> None:
+    print("Gr\N{LATIN SMALL LETTER O WITH DIAERESIS}\N{LATIN SMALL LETTER SHARP S}e")
+    files.write_text("out", "written\\n")
+    raise ValueError("\N{GREEK SMALL LETTER ALPHA}")
+stage.run(work)
+"""
+
+
+def test_with_closed_streams_nothing_is_printed_into_a_file(tmp_path):
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", WRITER]
+    done = subprocess.run(closed, env={**os.environ, "PYTHONPATH": str(project.ROOT)}, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert (tmp_path / "out").read_text() == "written\n"
+
+
+def test_letters_that_the_streams_do_not_know_are_written_out(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", WRITER], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("Gr\\xf6\\xdfe\n", "work: \\u03b1\n")
+
+
 def start(wrapper=(), **variables):
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT), **variables}
     command = [*wrapper, sys.executable, "-c", SLEEPER]
