@@ -195,10 +195,10 @@ class Fetcher:
                 length = response.headers.get("Content-Length", "")
                 total = int(length) if length.isdecimal() else 0
                 body = bytearray()
-                # read1 returns what has arrived; read would wait for a full chunk. After the end nobody listens.
+                # read1 returns what has arrived; read would wait for a full chunk
                 while len(body) <= most and (chunk := response.raw.read1(min(CHUNK, most + 1 - len(body)))):
-                    if time.monotonic() > end:
-                        break
+                    if time.monotonic() > end:  # nobody waits for it any more
+                        raise TimeoutError(f"not done within {self.deadline:g} s")
                     body += chunk
                     self.progress(name, len(body), total)
                 return bytes(body), response.url
