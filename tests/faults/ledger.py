@@ -13,6 +13,8 @@ class Ledger:
 
     def record(self, kind, stage, fault, problems):
         """Count one fault; `problems` says what did not hold after it."""
+        if (kind, stage) not in self.counts:
+            print(f"{kind}: {stage}", flush=True)
         self.counts[kind, stage][0] += 1
         self.counts[kind, stage][1] += not problems
         for problem in problems:
