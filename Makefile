@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test doctor faults fuzz lint bench lock clean
+.PHONY: help repro test doctor faults fuzz docs lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (a
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
+
+docs: .venv/installed  ## write what is derived: docs/rerun.md and params.schema.json
+	python -m docs.generate
 
 lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9

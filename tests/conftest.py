@@ -1,9 +1,11 @@
 """One finished run of the pipeline on the fixture's digits, and copies of it to change."""
 
+import os
 import shutil
 
 import project
 import pytest
+import warm
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,10 @@ def copy(finished, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return root
+
+
+@pytest.fixture(scope="session")
+def warm_path():
+    """A PATH on which `dvc` and the stages start fast."""
+    with warm.started() as directory:
+        yield os.pathsep.join([directory, project.PATH])

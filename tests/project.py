@@ -19,6 +19,7 @@ ROLES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
@@ -35,7 +36,7 @@ SMALL = {
 
 
 def make(root):
-    """Copy what Git knows of the project to `root`, with a catalog entry for the fixture, and small parameters."""
+    """Copy what Git knows of the project to `root`, with the fixture in the catalog, twice, and small parameters."""
     root.mkdir(parents=True, exist_ok=True)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -49,7 +50,8 @@ def make(root):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     shutil.copytree(FIXTURE, root / "tests/fixture")
-    add_dataset(root, "drawn", "tests/fixture")
+    for name in ("drawn", "traced"):
+        add_dataset(root, name, "tests/fixture")
     set_params(root, SMALL)
 
 
@@ -62,7 +64,7 @@ def add_dataset(root, name, directory):
         data = gzip.decompress((root / directory / f"{file}.gz").read_bytes())
         files[role] = {"name": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     catalog[name] = {
-        "title": "Drawn digits",
+        "title": f"{name.capitalize()} digits",
         "license": "MIT",
         "homepage": "",
         "classes": [str(digit) for digit in range(10)],
@@ -92,7 +94,7 @@ def run(root, *command, **variables):
     """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": PATH,
         "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"),
         "DVC_NO_ANALYTICS": "1",
         **variables,
