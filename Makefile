@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test doctor faults fuzz docs lint bench lock clean
+.PHONY: help repro verify test doctor faults fuzz docs lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ help:  ## list the targets
 repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured and pictured network out
 	dvc repro
 	dvc metrics show
+
+verify: .venv/installed  ## after make repro: say which results differ here from the recorded ones
+	python tests/lockfile.py
 
 test: .venv/installed  ## run the tests
 	python -m pytest -n logical --dist worksteal
