@@ -19,8 +19,12 @@ KEPT = Path("data/downloads")  # every file that was ever right, by its digest: 
 
 def fetch(
     *,
-    dataset: Annotated[str, Field(description="an entry of data/catalog.yaml")],
-    directory: Annotated[str | None, Field(min_length=1, description="a local directory tried first; null for none")],
+    dataset: Annotated[
+        str, Field(description="an entry of data/catalog.yaml: mnist, fashion-mnist or one of your own")
+    ],
+    directory: Annotated[
+        str | None, Field(min_length=1, description="a local directory that is searched first; null for none")
+    ],
 ) -> None:
     """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
     catalog: dict[str, Dataset] = params.read_as(dict[str, Dataset], CATALOG)

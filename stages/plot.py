@@ -27,7 +27,7 @@ def plot(
     mistakes: Annotated[int, Field(ge=1, le=200, description="most confident mistakes shown")],
     units: Annotated[int, Field(ge=1, le=256, description="first-layer units shown, the strongest first")],
     calibration_bins: Annotated[int, Field(ge=1, le=1000, description="bins of the reliability diagram")],
-    dpi: Annotated[int, Field(ge=50, le=600, description="dots an inch")],
+    dpi: Annotated[int, Field(ge=50, le=600, description="dots an inch of the figures")],
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
     raw: Raw = files.read_json(RAW, Raw)

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,11 +30,12 @@ from stages.report import metrics
 PROCESSED = Path("data/processed")
 INPUTS = PROCESSED / "inputs.json"
 CHECKPOINT = Path("models/checkpoint.npz")
+LARGEST = 2**28  # weights and biases of a network: 1 GiB, of which training holds some six
 
 
 def train(
     *,
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="draws weights, order and dropout")],
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="draws first weights, order, dropout and warps")],
     hidden: Annotated[
         list[Annotated[int, Field(ge=1, le=2**16)]], Field(max_length=16, description="neurons of each hidden layer")
     ],
@@ -59,11 +61,20 @@ def train(
     input_dropout: Annotated[float, Field(ge=0, lt=1, description="part of the pixels that is silenced in a step")],
     clip_norm: Annotated[float | None, Field(gt=0, description="longest gradient accepted; null for any")],
     averaging: Annotated[float, Field(ge=0, lt=1, description="part of the weight average kept each step; 0: none")],
-    rotation: Annotated[float, Field(ge=0, le=180, description="most that an image is turned in training, degrees")],
-    scaling: Annotated[float, Field(ge=0, lt=1, description="most that it is stretched or shrunk, part of its size")],
-    shear: Annotated[float, Field(ge=0, le=2, description="most that it is slanted, columns a row")],
-    shift: Annotated[float, Field(ge=0, le=100, description="most that it is moved, pixels")],
-    elastic: Annotated[float, Field(ge=0, le=100, description="how far each pixel is pushed its own way, pixels")],
+    rotation: Annotated[
+        float,
+        Field(ge=0, le=180, description="most that an image is turned, either way, each time it is seen, in degrees"),
+    ],
+    scaling: Annotated[
+        float, Field(ge=0, lt=1, description="most that an image is stretched or shrunk, as a part of its size")
+    ],
+    shear: Annotated[
+        float, Field(ge=0, le=2, description="most that an image is slanted, either way, in columns a row")
+    ],
+    shift: Annotated[float, Field(ge=0, le=100, description="most that an image is moved, in pixels")],
+    elastic: Annotated[
+        float, Field(ge=0, le=100, description="how far each pixel is pushed its own way, in pixels (root mean square)")
+    ],
     blas_threads: Annotated[int, Field(ge=1, le=256, description="processor threads of a matrix product")],
 ) -> None:
     """Train on data/processed; write models/network.npz, reports/history.csv and reports/validation.json.
@@ -79,9 +90,17 @@ def train(
     if batch_size is not None and batch_size > len(images):
         raise ValueError(f"train.batch_size is {batch_size}, but there are only {len(images)} training images")
 
+    sizes = [images.shape[1], *hidden, classes]
+    size = sum((D + 1) * M for D, M in pairwise(sizes))
+    if size > LARGEST:
+        raise ValueError(
+            f"train.hidden is {hidden}: that makes {size:,} weights and biases, {4 * size / 2**30:,.0f} GiB, and "
+            f"training holds them some six times; choose fewer neurons, for at most {LARGEST:,}"
+        )
+
     # Each use of randomness has a stream of its own, so that none depends on how much another drew.
     weights, order, silence, warps = (partial(stream, seed, use) for use in (1, 2, 3, 4))
-    network = multilayer_perceptron([images.shape[1], *hidden, classes], activation, dropout, input_dropout)
+    network = multilayer_perceptron(sizes, activation, dropout, input_dropout)
     network.initialize(INITIALIZERS[initializer], weights())
     augmentation = Augmentation(shape, rotation, scaling, shear, shift, elastic)
 

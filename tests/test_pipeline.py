@@ -204,6 +204,30 @@ def test_a_missing_file(copy, stage, path):
     assert snapshot(copy) == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"batch_size": 301}, "train.batch_size is 301, but there are only 300 training images"),
+        (
+            {"hidden": [65536, 65536]},
+            "train.hidden is [65536, 65536]: that makes 4,347,133,962 weights and biases, 16 GiB",
+        ),
+    ],
+)
+def test_a_parameter_that_does_not_fit_the_data_or_the_machine(copy, changes, said):
+    project.set_params(copy, {"train": changes})
+    before = snapshot(copy)
+    stage_fails(copy, "train", said)
+    assert snapshot(copy) == before
+
+
+def test_a_directory_that_no_system_can_have(copy):
+    shutil.rmtree(copy / "data/downloads")
+    shutil.rmtree(copy / "data/raw")
+    project.set_params(copy, {"fetch": {"directory": "no\0where"}})
+    assert project.run(copy, "python", "-m", "stages.fetch").returncode == 0  # the next source has the files
+
+
 def test_training_that_diverges_writes_nothing(copy):
     project.set_params(copy, {"train": {"learning_rate": 1000.0, "schedule": "constant", "weight_decay": 1.0}})
     before = snapshot(copy)

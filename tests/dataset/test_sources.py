@@ -424,9 +424,13 @@ def test_settings_of_pip_are_heard_variables_first(monkeypatch):
     [
         lambda: File("a", 0, "0" * 64),
         lambda: File("a", 1, "0" * 63),
+        lambda: File("a", 1, "A" * 64),
+        lambda: File("a", 1, "md5:" + "0" * 60),
         lambda: Source(),
         lambda: Source(url="https://a/{name}", directory="b"),
         lambda: Source(url="ftp://a/{name}"),
+        lambda: Source(url="file:///a/{name}"),
+        lambda: Source(url="a/{name}"),
         lambda: Source(url="https://a/b"),
         lambda: Dataset("", "", "", ["0", "1"], {"train_images": FILE}, []),
         lambda: Dataset("", "", "", ["0", "0"], dict.fromkeys(sources.ROLES, FILE), []),

@@ -58,6 +58,8 @@ def test_the_committed_file_is_valid_and_every_key_is_commented(tmp_path, monkey
         ("clip_norm", "1.0"),
         ("directory", "/data/mnist"),
         ("batch_size", "0x10"),
+        ("batch_size", "010"),  # ten, in YAML 1.2
+        ("batch_size", "1_000"),
     ],
 )
 def test_accepted(key, value, tmp_path, monkeypatch):
@@ -84,11 +86,14 @@ def test_accepted(key, value, tmp_path, monkeypatch):
         ("batch_size", "1e2", "must be a whole number, got 100.0"),
         ("batch_size", "true", "must be a whole number, got true"),
         ("epochs", "1" + "0" * 30, "must be <= 100000, got 1" + "0" * 30),
+        ("epochs", str(2**63), f"must be <= 100000, got {2**63}"),
         ("epochs", "[1]", "must be a whole number, got [1]"),
         ("momentum", "1", "must be < 1, got 1"),
         ("deskew", "yes", 'must be true or false, got "yes"'),
         ("deskew", "1", "must be true or false, got 1"),
         ("activation", "relU", 'must be one of relu, leaky_relu, tanh or sigmoid, got "relU"'),
+        ("activation", "on", 'must be one of relu, leaky_relu, tanh or sigmoid, got "on"'),
+        ("activation", "0x1F", "must be one of relu, leaky_relu, tanh or sigmoid, got 31"),
         ("activation", "null", "must be one of relu, leaky_relu, tanh or sigmoid, got null"),
         ("hidden", "128", "must be a list, got 128"),
         ("directory", '""', 'must not be empty, got ""'),
@@ -170,9 +175,10 @@ def test_a_tag_is_refused_and_never_executed(tmp_path, monkeypatch):
     assert not Path("executed").exists()
 
 
-def test_a_section_that_is_no_mapping(tmp_path, monkeypatch):
-    assert problems("train: null\n", tmp_path, monkeypatch)[2] == (
-        "train: must be a mapping of keys to values, got null (params.yaml line 1)"
+@pytest.mark.parametrize("value", ["null", "5", "[1]"])
+def test_a_section_that_is_no_mapping(value, tmp_path, monkeypatch):
+    assert problems(f"train: {value}\n", tmp_path, monkeypatch)[2] == (
+        f"train: must be a mapping of keys to values, got {value} (params.yaml line 1)"
     )
 
 
