@@ -24,7 +24,8 @@ KEPT = "data/downloads/*"  # what fetch keeps for itself
 PAGE = """\
 # What reruns
 
-Change one thing and run `dvc repro`. This page says what runs.
+Change one thing and run `dvc repro`, in a shell where `.venv` is active (`. .venv/bin/activate`). This page says what
+runs.
 
 - **●** runs.
 - **○** runs only if what it reads came out different. Every stage gives the same bytes for the same inputs, so a change

@@ -34,7 +34,7 @@ def run(commands, directory, environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=600,
         check=False,
     )
     parts = re.split(rf"\n{END} (\d+)\n", done.stdout)

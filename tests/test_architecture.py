@@ -18,8 +18,8 @@ MADE_FOR_THE_TRADE = {
 }
 
 
-def stages():
-    return YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+def stages(root=ROOT):
+    return YAML(typ="safe").load(root / "dvc.yaml")["stages"]
 
 
 def imported(path):
@@ -51,7 +51,7 @@ def closure(root, script):
 
 def difference(root, name):
     """The source files that are either imported or declared by a stage, but not both."""
-    declared = {dep for dep in stages()[name]["deps"] if dep.endswith(".py")}
+    declared = {dep for dep in stages(root)[name]["deps"] if dep.endswith(".py")}
     return declared ^ closure(root, f"stages/{name}.py")
 
 
@@ -69,9 +69,19 @@ def test_declared_modules_are_the_imported_ones(name):
 
 def test_an_undeclared_import_is_noticed(tmp_path):
     shutil.copytree(ROOT / "stages", tmp_path / "stages")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
     schedules = tmp_path / "stages/nn/schedules.py"
     schedules.write_text(schedules.read_text() + "\nfrom stages.report import figures\n")
     assert difference(tmp_path, "train") == {"stages/report/figures.py"}
+
+
+def test_a_dep_that_is_not_listed_is_noticed(tmp_path):
+    shutil.copytree(ROOT / "stages", tmp_path / "stages")
+    text = (ROOT / "dvc.yaml").read_text()
+    for dep in {dep for stage in stages().values() for dep in stage["deps"] if dep.endswith(".py")}:
+        (tmp_path / "dvc.yaml").write_text(text.replace(f"      - {dep}\n", ""))
+        for name, stage in stages().items():
+            assert difference(tmp_path, name) == {dep} & set(stage["deps"])
 
 
 @pytest.mark.parametrize("name", stages())

@@ -72,8 +72,8 @@ def repro(copy, warm_path):
 def rerun(copy, repro):
     """Makes a change and runs the pipeline: the stages that run must be those of the table.
 
-    One of which the table says that it depends on what it reads must run if and only if that came out different.
-    Returns the files that did.
+    One that the table marks with a ring must run if and only if a file that it reads came out different. Returns the
+    files that did.
     """
 
     def rerun(changed, change, *arguments):
