@@ -10,7 +10,7 @@ from pydantic import Field
 from stages.dataset import idx
 from stages.dataset.arrays import normalize, one_hot, pixel_statistics
 from stages.dataset.deskew import remove_skew
-from stages.dataset.facts import Processed, Raw
+from stages.dataset.facts import HELD_OUT, LEARNED_FROM, HeldOut, Processed, Raw
 from stages.dataset.split import split
 from stages.pipeline import files, stage
 
@@ -52,8 +52,10 @@ def preprocess(
             files.write_array(path, array)
             sha256[path.name] = files.digest(path)
     rows, columns = images.shape[1:]
-    inputs = Processed(raw.title, raw.classes, (rows, columns), deskew, mean, std, sha256)
+    learned_from, held_out = ({name: sha256[name] for name in names} for names in (LEARNED_FROM, HELD_OUT))
+    inputs = Processed(raw.title, raw.classes, (rows, columns), deskew, mean, std, learned_from)
     files.write_json(PROCESSED / "inputs.json", asdict(inputs))
+    files.write_json(PROCESSED / "test.json", asdict(HeldOut(held_out)))
     print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
 
 

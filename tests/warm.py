@@ -61,6 +61,7 @@ class Run(socketserver.StreamRequestHandler):
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         order = json.loads(self.rfile.read())
         os.chdir(order["directory"])
         os.environ.clear()

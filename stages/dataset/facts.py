@@ -8,7 +8,8 @@ RAW_FILES = {  # the names in data/raw, whatever the files are called at their s
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
-ARRAY_FILES = [f"{split}_{part}.npy" for split in ("train", "validation", "test") for part in ("images", "targets")]
+LEARNED_FROM = [f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
+HELD_OUT = ["test_images.npy", "test_targets.npy"]
 STRICT = {"extra": "forbid", "allow_inf_nan": False}  # for who reads these types from a file
 
 
@@ -30,7 +31,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Processed:
-    """What data/processed holds, and what new images need to be treated alike: data/processed/inputs.json."""
+    """What training reads in data/processed, and what new images need to be treated alike: inputs.json there."""
 
     title: str
     classes: list[str]
@@ -38,11 +39,23 @@ class Processed:
     deskew: bool
     mean: float
     std: float
+    sha256: dict[str, str]  # of each array that training reads
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        if set(self.sha256) != set(LEARNED_FROM):
+            raise ValueError("sha256 must be given for each of the four arrays")
+        if len(self.classes) < 2 or min(self.image_shape) < 1 or self.std <= 0:
+            raise ValueError("classes must be two or more, image_shape and std positive")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What evaluation alone reads: data/processed/test.json. Training does not know that it is there."""
+
     sha256: dict[str, str]  # of each array
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        if set(self.sha256) != set(ARRAY_FILES):
-            raise ValueError("sha256 must be given for each of the six arrays")
-        if len(self.classes) < 2 or min(self.image_shape) < 1 or self.std <= 0:
-            raise ValueError("classes must be two or more, image_shape and std positive")
+        if set(self.sha256) != set(HELD_OUT):
+            raise ValueError("sha256 must be given for both arrays")

@@ -103,7 +103,9 @@ def fit(
     if state is not None:
         done, theta[:], average[:] = int(state["epoch"]), state["theta"], state["average"]
         optimizer.recall(state)
+    trained = theta.copy()
     for number in range(done + 1, epochs + 1):
+        theta[:] = trained  # what is trained goes on; what was yielded may be an average
         rng = noise(number) if noise else None
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
@@ -125,7 +127,6 @@ def fit(
             theta[:] = average
         memory = {"epoch": np.array(number), "theta": trained, "average": average, **optimizer.memory()}
         yield Epoch(number, rate, total / steps, memory)
-        theta[:] = trained
 
 
 def predict(network: Network, images: Array, chunk: int = 4096) -> Array:

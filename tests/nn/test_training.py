@@ -91,6 +91,8 @@ def test_averaging_is_what_is_seen_and_training_goes_on_from_the_weights():
         next(seen)
         expected = 0.7 * expected + 0.3 * plain.theta
         np.testing.assert_allclose(averaged.theta, expected, atol=1e-14)
+    assert list(seen) == []  # the last epoch's network stays
+    np.testing.assert_allclose(averaged.theta, expected, atol=1e-14)
 
 
 def test_dropout_draws_from_the_noise_of_the_epoch_alone():
