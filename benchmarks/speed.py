@@ -53,7 +53,7 @@ def plan() -> Iterator[Measurement]:
         for batch_size in BATCH_SIZES:
             for threads in THREADS:
                 for name in CONTENDERS:
-                    job = {"batch_size": batch_size, "threads": threads, "epochs": 4, "seed": turn}
+                    job = {"batch_size": batch_size, "threads": threads, "epochs": 3, "seed": turn}
                     yield {"kind": "train", "contender": name, **job}
         for threads in THREADS:
             for name in [OURS, *PEERS]:
@@ -114,7 +114,7 @@ def report() -> None:
         "## Seconds an epoch, and how many times as fast the network is",
         *(speed_table(data, threads) for threads in THREADS),
         "## Accuracy: the same job?",
-        "Test accuracy after the four epochs, mean and standard deviation over the rounds, one thread.",
+        "Test accuracy after three epochs, mean and standard deviation over the rounds, one thread.",
         accuracy_table(data),
         "## Seconds of training to an accuracy on the test images",
         f"The quick recipe ({', '.join(f'{k} {v}' for k, v in QUICK.items())}) with as many epochs as reach the goal "

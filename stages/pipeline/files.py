@@ -205,8 +205,10 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: not found; `dvc repro` makes it, `dvc checkout` restores it") from None
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # there is no end to what parsers raise on bytes that are not theirs
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # it could not be opened, and the error says which file
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path}: cannot be read, {reason}; run `make doctor`, which says how to repair it") from error

@@ -186,6 +186,16 @@ def test_an_archive_that_says_the_same_bytes_many_times_is_refused(tmp_path):
     tracemalloc.stop()
 
 
+def test_an_archive_whose_directory_lies_before_its_beginning_is_refused(tmp_path):
+    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 9).to_bytes(4, "little")
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*; run `make doctor`"):
+        files.read_arrays(tmp_path / "a.npz")
+
+
 def test_an_archive_under_a_password_is_refused(tmp_path):
     files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
     data = bytearray((tmp_path / "a.npz").read_bytes())
