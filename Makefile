@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify test doctor faults fuzz docs lint bench lock clean
+.PHONY: help repro verify test doctor faults fuzz docs lint bench recipes lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (a
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
+
+recipes: .venv/installed  ## train every recipe and every ablation with every seed, write the tables (some five hours)
+	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
+	cd benchmarks && dvc repro
+	python -m benchmarks.strangers
+	python -m benchmarks.table
 
 docs: .venv/installed  ## write what is derived: docs/rerun.md and params.schema.json
 	python -m docs.generate

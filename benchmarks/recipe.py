@@ -160,7 +160,9 @@ def distill(teacher: Teacher, clock: Clock, **p: Any) -> None:
     sizes = [images.shape[1], *p["hidden"], len(inputs.classes)]
     network = multilayer_perceptron(sizes, p["activation"], p["dropout"], p["input_dropout"])
     network.initialize(INITIALIZERS[p["initializer"]], weights())
-    augmentation = Augmentation(inputs.image_shape, *(p[key] for key in ("rotation", "scaling", "shear", "shift", "elastic")))
+    augmentation = Augmentation(
+        inputs.image_shape, *(p[key] for key in ("rotation", "scaling", "shear", "shift", "elastic"))
+    )
 
     def prepare(images: Array, targets: Array, epoch: int, block: int) -> None:
         augmentation(images, warps(epoch, block))
