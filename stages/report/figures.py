@@ -68,32 +68,45 @@ def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
     epochs = np.array([int(row["epoch"]) for row in history])
     figure = Figure(figsize=(9, 3.8))
     loss, error = figure.subplots(1, 2)
+    ends: dict[Axes, list[tuple[float, str, str]]] = {loss: [], error: []}
     last = ""
     for name, color, style in (("train", GRAY, "--"), ("validation", BLUE, "-")):
         if not history[0][f"{name}_loss"]:
             continue
         nats = np.array([float(row[f"{name}_loss"]) for row in history])
         percent = 100 * (1 - np.array([float(row[f"{name}_accuracy"]) for row in history]))
-        last = f"{name} error {percent[-1]:.2f} %"
+        last = f"{name} error rate {percent[-1]:.2f} %"
         for axes, values, form in ((loss, nats, "{:.3f}"), (error, percent, "{:.2f} %")):
             axes.plot(epochs, values, style, color=color, marker="o" if len(epochs) <= 30 else None, markersize=3.5)
-            axes.annotate(
-                f"{name}\n{form.format(values[-1])}",
-                (epochs[-1], values[-1]),
-                xytext=(8, 0),
-                textcoords="offset points",
-                va="center",
-                color=color,
-            )
-    for axes, title in ((loss, "cross-entropy, nats"), (error, "images misread, %")):
+            ends[axes].append((values[-1], f"{name} {form.format(values[-1])}", color))
+    for axes, title in ((loss, "cross-entropy loss, nats"), (error, "error rate, %")):
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.set_ylim(bottom=0)
         axes.margins(x=0.02)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y", color=GRAY, alpha=0.25, linewidth=0.6)
+        label_ends(axes, epochs[-1], ends[axes])
     figure.suptitle(f"{counted(len(history), 'epoch')} of training: {last}", x=0.01, ha="left")
     return figure
+
+
+def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
+    """Write each (value, text, color) beside the end of its curve, from the lowest up, none upon the one below."""
+    line = 0.075 * axes.get_ylim()[1]  # a line of text, in the units of these axes, which begin at 0
+    free = -np.inf
+    for value, text, color in sorted(ends):
+        y = max(value, free)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            annotation_clip=False,  # pushed above the axes, it shows all the same
+        )
+        free = y + line
 
 
 @styled
@@ -105,11 +118,13 @@ def confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(size + 0.8, size))
     axes = figure.subplots()
     share = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Oranges", vmin=0, vmax=max(float(share.max()), 0.1) * 1.25)
+    darkest = max(float(share.max()), 0.1) * 1.25
+    image = axes.imshow(share, cmap="Oranges", vmin=0, vmax=darkest)
     for i, j in np.ndindex(K, K):
         if counts[i, j]:
             weight = "bold" if i == j else "normal"
-            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight)
+            color = "white" if share[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
+            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
     long = max(map(len, classes)) > 3
     axes.set_xticks(range(K), classes, rotation=40 if long else 0, ha="right" if long else "center")
     axes.set_yticks(range(K), classes)
@@ -121,36 +136,42 @@ def confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
     bar.set_label("mistakes, % of the actual class")
     bar.outline.set_visible(False)
     right = 100 * np.trace(counts) / max(counts.sum(), 1)
-    title = f"{right:.2f} % of {counts.sum():,} test images right"
+    title = f"Accuracy {right:.2f} % on {counted(int(counts.sum()), 'test image')}"
     if mistakes.any():
         i, j = divmod(int(mistakes.argmax()), K)
-        title += f"\nmost often: {classes[i]} taken for {classes[j]}, {counted(int(mistakes[i, j]), 'time')}"
+        title += (
+            f"\nmost frequent confusion: {classes[i]} predicted as {classes[j]}, {counted(int(mistakes[i, j]), 'time')}"
+        )
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 
 @styled
 def predictions(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
-    """A grid of test images (n, rows, columns) and what the network takes them for; mistakes are framed and crossed."""
+    """A grid of test images (n, rows, columns) with class and confidence (n,) of each; mistakes are framed, crossed."""
     wrong = int((actual != predicted).sum())
-    shown = f"{counted(len(images), 'test image')} drawn from {total:,}: "
-    verdict = "all right" if not wrong else f"{wrong} wrong (framed, \N{MULTIPLICATION X})"
+    shown = f"Predicted class and confidence, {counted(len(images), 'test image')} drawn from {total:,}: "
+    verdict = "no mistake" if not wrong else f"{counted(wrong, 'mistake')} (framed, \N{MULTIPLICATION X})"
     return image_grid(images, actual, predicted, confidence, shown + verdict, columns=10)
 
 
 @styled
 def mistakes(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
-    """The test images (n, rows, columns) that the network misreads with most confidence, of `total` mistakes."""
+    """The misclassified test images (n, rows, columns) of the highest confidence (n,), of `total` mistakes."""
     if not total:
         figure = Figure(figsize=(6, 1.2))
         figure.suptitle("No mistakes on the test images", x=0.02, ha="left")
         return figure
-    title = f"The {len(images)} most confident of {counted(total, 'mistake')}: actual \N{RIGHTWARDS ARROW} predicted"
+    which = f"The {len(images)} most confident of {counted(total, 'mistake')}"
+    title = f"{which}: actual \N{RIGHTWARDS ARROW} predicted class, and its confidence"
     return image_grid(images, actual, predicted, confidence, title, columns=8)
 
 
 def image_grid(images: Array, actual: Array, predicted: Array, confidence: Array, title: str, columns: int) -> Figure:
-    """Images in rows of `columns`, each under its prediction, and under the actual class where that is another."""
+    """Images (n, rows, columns), `columns` a line, each under its predicted class and confidence (n,).
+
+    Where the actual class (n,) is another, that is there too.
+    """
     long = max(len(name) for name in (*actual, *predicted)) > 3
     arrow = "\n\N{RIGHTWARDS ARROW} " if long else " \N{RIGHTWARDS ARROW} "
     canvas, cells = mosaic(255 - images, columns, gap=(0.75 if long else 0.6, 0.45 if long else 0.2), background=255)
@@ -188,7 +209,7 @@ def mosaic(
 
 
 def plate(canvas: Array, width: float) -> tuple[Figure, Axes]:
-    """A figure of `width` inches with bare axes for a canvas, and room for a title."""
+    """A figure of `width` inches with bare axes for a canvas (rows, columns), and room for a title."""
     figure = Figure(figsize=(width, width * canvas.shape[0] / canvas.shape[1] + 0.5))
     axes = figure.subplots()
     axes.axis("off")
@@ -203,19 +224,29 @@ def first_layer(W: Array, image_shape: tuple[int, int], total: int) -> Figure:
     figure, axes = plate(canvas, width=9)
     axes.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     shown = f"{W.shape[1]} of {total}" if W.shape[1] < total else f"all {total}"
-    figure.suptitle(f"What {shown} first-layer units look for: red ink excites, blue ink inhibits", x=0.01, ha="left")
+    figure.suptitle(f"Weights of {shown} first-layer units: red positive, blue negative", x=0.01, ha="left")
     return figure
 
 
 @styled
 def reliability(count: Array, confidence: Array, accuracy: Array, error: float) -> Figure:
-    """Confidence against accuracy for each bin, and how many images fall into it."""
+    """Accuracy against mean confidence of each bin, and its count of images: (bins,) each."""
     figure = Figure(figsize=(5.6, 6.0))
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     filled = count > 0
     edges = np.linspace(0, 1, len(count) + 1)
     above.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1)
-    above.annotate("as right as it is sure", (0.55, 0.48), rotation=36, color=GRAY, fontsize=9)
+    above.text(
+        0.04,
+        0.02,  # along the line, where dots are rare: among ten classes no confidence is below 0.1
+        "perfect calibration",
+        rotation=45,
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+        va="top",
+        color=GRAY,
+        fontsize=9,
+    )
     size = 20 + 130 * np.sqrt(count[filled] / count.max())
     above.scatter(confidence[filled], accuracy[filled], s=size, color=BLUE, alpha=0.85, linewidths=0, zorder=3)
     above.set_ylabel("accuracy")
@@ -225,9 +256,8 @@ def reliability(count: Array, confidence: Array, accuracy: Array, error: float) 
     below.set_ylabel("images")
     below.set_xlabel("confidence")
     below.set_xlim(0, 1.03)
-    figure.suptitle(
-        f"Accuracy differs from confidence by\n{100 * error:.2f} percentage points on average", x=0.02, ha="left"
-    )
+    title = f"Expected calibration error: {100 * error:.2f} percentage points,"
+    figure.suptitle(f"{title}\nthe mean gap between confidence and accuracy", x=0.02, ha="left")
     return figure
 
 

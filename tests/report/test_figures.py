@@ -1,5 +1,6 @@
 """Figures hold what they say, for any data set, and the same numbers give the same bytes."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -22,6 +23,15 @@ def history(epochs, validation=True):
         rows.append({name: str(value) for name, value in row.items()})
         if not validation:
             rows[-1] |= {"validation_loss": "", "validation_accuracy": ""}
+    return rows
+
+
+def ending(train, validation, epochs=20):
+    """A history of which both the loss and the error rate end at these values; None leaves validation out."""
+    rows = history(epochs, validation is not None)
+    for split, end in (("train", train), ("validation", validation)):
+        if end is not None:
+            rows[-1] |= {f"{split}_loss": str(end), f"{split}_accuracy": str(1 - end)}
     return rows
 
 
@@ -90,18 +100,65 @@ def test_every_case_draws_inside_its_canvas_and_the_same_twice(draw, tmp_path):
     assert inner.y1 < outer.y1 + slack
 
 
+def drawn_texts(figure):
+    """Every text that shows in a drawn figure."""
+    yield from figure.texts
+    for axes in figure.axes:
+        yield from (axes.title, axes._left_title, axes._right_title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            yield from (tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *(ending(0.1, 0.1 + gap) for gap in (0, 1e-9, 0.01, 0.02, 0.05, 0.08, 0.1, 0.2, 0.5, 5)),
+        ending(0.11, 0.1),
+        ending(0.5, 0.1),
+        ending(0, 0),
+        ending(0, 0.01, epochs=100),
+        ending(0, 0, epochs=1),
+        ending(0.9, 0.9, epochs=1),
+        ending(0.9, 0.95, epochs=3),
+        ending(0, None),
+        ending(0.1, None, epochs=100),
+    ],
+    ids=lambda rows: f"{len(rows)} epochs, {rows[-1]['train_loss']} and {rows[-1]['validation_loss'] or 'none'}",
+)
+def test_no_two_texts_of_the_learning_curves_overlap(rows, tmp_path):
+    figure = figures.learning_curves(rows)
+    figures.save(figure, tmp_path / "curves", round(figure.dpi))
+    texts = [text for text in drawn_texts(figure) if text.get_visible() and text.get_text()]
+    ends = [text.get_text() for text in texts if text.get_text().startswith(("train ", "validation "))]
+    assert min(text.get_window_extent().height for text in texts) > 5  # a text that was left out has an empty extent
+    assert len(ends) == (4 if rows[-1]["validation_loss"] else 2)
+    for one, other in itertools.combinations(texts, 2):
+        overlap = one.get_window_extent().overlaps(other.get_window_extent())
+        assert not overlap, f"{one.get_text()!r} runs into {other.get_text()!r}"
+
+
+def test_counts_of_the_confusion_matrix_are_white_where_their_cell_is_dark():
+    axes = figures.confusion_matrix(np.array([[90, 8, 2], [0, 100, 0], [4, 0, 96]]), ["a", "b", "c"]).axes[0]
+    colors = {text.get_text(): text.get_color() for text in axes.texts}
+    assert colors.pop("8") == "white"
+    assert set(colors.values()) == {figures.INK}
+
+
 def title(figure):
     return figure.get_suptitle()
 
 
 def test_titles_tell_the_numbers():
-    assert title(figures.learning_curves(history(4))) == "4 epochs of training: validation error 10.00 %"
-    assert title(figures.learning_curves(history(1, False))) == "1 epoch of training: train error 30.00 %"
+    assert title(figures.learning_curves(history(4))) == "4 epochs of training: validation error rate 10.00 %"
+    assert title(figures.learning_curves(history(1, False))) == "1 epoch of training: train error rate 30.00 %"
     matrix = np.array([[90, 10], [0, 100]])
-    expected = "95.00 % of 200 test images right\nmost often: no taken for yes, 10 times"
+    expected = "Accuracy 95.00 % on 200 test images\nmost frequent confusion: no predicted as yes, 10 times"
     assert title(figures.confusion_matrix(matrix, ["no", "yes"])) == expected
-    assert "2 wrong" in title(grid(figures.predictions, 40, DIGITS, wrong=2))
-    assert "all right" in title(grid(figures.predictions, 40, DIGITS))
+    assert "2 mistakes" in title(grid(figures.predictions, 40, DIGITS, wrong=2))
+    assert "no mistake" in title(grid(figures.predictions, 40, DIGITS))
+    assert "confidence" in title(grid(figures.predictions, 40, DIGITS))
+    assert title(grid(figures.mistakes, 3, DIGITS, wrong=3)).endswith("confidence")
     assert title(grid(figures.mistakes, 3, DIGITS, wrong=3)).startswith("The 3 most confident of 10,000 mistakes")
     assert "No mistakes" in title(figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0))
     assert "64 of 128" in title(figures.first_layer(np.ones((784, 64)), (28, 28), 128))
