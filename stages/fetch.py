@@ -27,10 +27,7 @@ def fetch(
     ],
 ) -> None:
     """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
-    catalog: dict[str, Dataset] = params.read_as(dict[str, Dataset], CATALOG)
-    if dataset not in catalog:
-        raise ValueError(f"fetch.dataset: {dataset} is not in {CATALOG}; it has {', '.join(catalog)}")
-    entry = catalog[dataset]
+    entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
     with tqdm(unit="B", unit_scale=True, disable=None, leave=False) as bar:  # None: only on a terminal
 
@@ -47,6 +44,14 @@ def fetch(
             tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     files.write_json(RAW / "dataset.json", asdict(Raw(entry.title, entry.classes, sha256)))
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return the entry of the catalog; ValueError when the catalog is broken or has none of that name."""
+    catalog: dict[str, Dataset] = params.read_as(dict[str, Dataset], CATALOG)
+    if name not in catalog:
+        raise ValueError(f"fetch.dataset: {name} is not in {CATALOG}; it has {', '.join(catalog)}")
+    return catalog[name]
 
 
 def kept(file: File, local_name: str) -> tuple[bytes, str] | None:

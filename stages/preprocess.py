@@ -16,6 +16,7 @@ from stages.pipeline import files, stage
 
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
+CURE = "choose other files, or mend the data set's entry in data/catalog.yaml"
 
 
 def preprocess(
@@ -32,9 +33,7 @@ def preprocess(
     images, labels = read_labeled("train", raw)
     test_images, test_labels = read_labeled("t10k", raw)
     if images.shape[1:] != test_images.shape[1:]:
-        raise ValueError(
-            f"{RAW}: training images are {images.shape[1:]}, test images {test_images.shape[1:]}: they must agree"
-        )
+        raise ValueError(f"{RAW}: training images are {images.shape[1:]}, test images {test_images.shape[1:]}; {CURE}")
     if deskew:
         images, test_images = remove_skew(images), remove_skew(test_images)
 
@@ -63,7 +62,10 @@ def read_labeled(part: str, raw: Raw) -> tuple[idx.Array, idx.Array]:
     """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
     images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
     images, labels = (idx.read(path, raw.sha256[path.name]) for path in (images_path, labels_path))
-    idx.check_labeled(images, labels, len(raw.classes), images_path, labels_path)
+    try:
+        idx.check_labeled(images, labels, len(raw.classes), images_path, labels_path)
+    except ValueError as error:
+        raise ValueError(f"{error}; {CURE}") from None
     return images, labels
 
 

@@ -86,9 +86,12 @@ def train(
     shape, classes = inputs.image_shape, len(inputs.classes)
     images, targets = read_split("train", inputs)
     validation = read_split("validation", inputs)
+    # The training accuracy is that of some training images, as many as validation has, without warps and dropout.
     probe = (images[: len(validation[0]) or 5000], targets[: len(validation[0]) or 5000])
     if batch_size is not None and batch_size > len(images):
-        raise ValueError(f"train.batch_size is {batch_size}, but there are only {len(images)} training images")
+        raise ValueError(
+            f"train.batch_size is {batch_size}, but there are {len(images)} training images; null takes all"
+        )
 
     sizes = [images.shape[1], *hidden, classes]
     size = sum((D + 1) * M for D, M in pairwise(sizes))

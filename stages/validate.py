@@ -1,12 +1,12 @@
 """Refuse a bad params.yaml before anything is touched.
 
 DVC deletes the outputs of a stage before it runs the stage, so a bad value found in `train` would already have cost
-the model. This stage looks at every section first. It is the one stage that knows the others, because their
-signatures are what it checks against.
+the model. This stage looks at every section first, and for the data set in the catalog. It is the one stage that knows
+the others, because their signatures are what it checks against.
 """
 
 from stages.evaluate import evaluate
-from stages.fetch import fetch
+from stages.fetch import fetch, find_dataset
 from stages.pipeline import files, params, stage
 from stages.plot import plot
 from stages.preprocess import preprocess
@@ -16,6 +16,7 @@ from stages.train import train
 def validate() -> None:
     """Check all of params.yaml; write data/validated, always the same: a good change by itself reruns nothing else."""
     params.check([fetch, preprocess, train, evaluate, plot])
+    find_dataset(params.read(fetch)["dataset"])
     files.write_text("data/validated", "params.yaml is valid\n")
 
 

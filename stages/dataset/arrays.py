@@ -17,7 +17,7 @@ def pixel_statistics(images: Array) -> tuple[float, float]:
     mean = int(counts @ level) / n
     variance = int(counts @ level**2) / n - mean**2
     if variance <= 0:
-        raise ValueError("all pixels of the training images are equal: there is nothing to learn from them")
+        raise ValueError("all pixels of the training images are equal: there is nothing to learn; choose other images")
     return mean, variance**0.5
 
 

@@ -27,6 +27,8 @@ import requests
 import urllib3
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError
 
+from stages.dataset.facts import RAW_FILES
+
 CHUNK = 2**16  # bytes read at a time, at most
 OVERHEAD = 2**16  # bytes by which gzip may make a file longer than it was
 LARGEST_PAGE = 2**24  # bytes of a page of the package index
@@ -36,7 +38,6 @@ MOST_REDIRECTS = 5
 BUSY = (500, 502, 503, 504)  # answers of a server that is worth asking again, a little later
 PAUSES = (0.2, 0.4)  # seconds before it is
 T = TypeVar("T")
-ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 NO_OTHER_KEYS = {"extra": "forbid"}  # makes a misspelled key an error when the catalog is read into these types
 
 
@@ -106,8 +107,8 @@ class Dataset:
     __pydantic_config__ = NO_OTHER_KEYS
 
     def __post_init__(self) -> None:
-        if set(self.files) != set(ROLES):
-            raise ValueError(f"files must be {', '.join(ROLES)}")
+        if set(self.files) != set(RAW_FILES):
+            raise ValueError(f"files must be {', '.join(RAW_FILES)}")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError("classes must be two or more different names")
 
@@ -179,7 +180,8 @@ class Fetcher:
     ) -> tuple[bytes, str]:
         """Return the body at `url`, cut off one byte past `most`, and the address where it was in the end.
 
-        A busy server is asked again; TimeoutError when it all takes longer than the deadline.
+        A busy server is asked again (not by urllib3's Retry, which would first read all of the refusal); TimeoutError
+        when it all takes longer than the deadline.
         """
         end = time.monotonic() + self.deadline
 

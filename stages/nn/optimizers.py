@@ -74,7 +74,10 @@ class Nesterov(Momentum):
 
 
 class Adam(Optimizer):
-    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
+    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015).
+
+    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  direction = m_hat / (sqrt(v_hat) + epsilon)
+    """
 
     remembers = ("m", "v", "t")
     t: int | Array = 0  # steps taken

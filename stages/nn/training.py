@@ -94,8 +94,9 @@ def fit(
     """Train the network; yield once an epoch, with the network as it would be if training ended there.
 
     With `averaging` that is an exponential moving average of the weights, which forgets 1 - averaging of itself each
-    step (Polyak and Juditsky, 1992); training goes on from the weights themselves. `noise(epoch)` is where dropout
-    draws from. With the `state` of an earlier epoch training goes on after that one, as if it had never stopped.
+    step, from the first weights on (Polyak and Juditsky, 1992); training goes on from the weights themselves.
+    `noise(epoch)` is where dropout draws from. With the `state` of an earlier epoch training goes on after that one, as
+    if it had never stopped.
     Raises FloatingPointError at the first loss that is not finite.
     """
     theta, steps, done = network.theta, len(batches), 0

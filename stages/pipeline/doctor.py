@@ -181,8 +181,14 @@ class Examination:
         record = RAW / "dataset.json"
         if not record.exists():
             return
-        catalog, _ = params.load(CATALOG)
-        known = [sorted(file["sha256"] for file in entry["files"].values()) for entry in catalog.values()]
+        try:
+            catalog, _ = params.load(CATALOG)
+            known = [sorted(file["sha256"] for file in entry["files"].values()) for entry in catalog.values()]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield Fault(
+                f"{CATALOG}: is no catalog, {first_line(error)}; mend what was changed", [f"git diff {CATALOG}"]
+            )
+            return
         try:
             sha256: dict[str, str] = TypeAdapter(dict[str, str]).validate_python(files.read_json(record)["sha256"])
             if sorted(sha256.values()) not in known:

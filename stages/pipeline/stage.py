@@ -46,9 +46,9 @@ def run(function: Callable[..., None]) -> None:
                 path.unlink()
             function(**params.read(function))
     except KeyboardInterrupt:
-        fail(name, "interrupted; `dvc repro` starts this stage again", 130)
+        fail(name, "interrupted; `dvc repro` goes on", 130)
     except Terminated:
-        fail(name, "terminated; `dvc repro` starts this stage again", 143)
+        fail(name, "terminated; `dvc repro` goes on", 143)
     except EXPECTED as error:
         if os.environ.get("TRACEBACK"):
             raise

@@ -14,7 +14,10 @@ def accuracy(scores: Array, labels: Array) -> float:
 
 
 def confusion(labels: Array, predicted: Array, classes: int) -> Array:
-    """Return how often each class, a row, was taken for each class, a column: counts (K, K)."""
+    """Return how often each class, a row, was taken for each class, a column: counts (K, K).
+
+    `labels` and `predicted` are class numbers (N,).
+    """
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -28,7 +31,10 @@ def per_class(counts: Array) -> tuple[Array, Array, Array]:
 
 
 def calibration(confidence: Array, correct: Array, bins: int) -> tuple[Array, Array, Array]:
-    """Return count, mean confidence and accuracy of each of `bins` equal bins of confidence; 0 in an empty bin."""
+    """Return count, mean confidence and accuracy of each of `bins` equal bins of confidence; 0 in an empty bin.
+
+    `confidence` (N,) lies in 0..1; `correct` (N,) is true where the prediction was right; (bins,) each comes back.
+    """
     index = np.minimum((confidence * bins).astype(np.intp), bins - 1)
     count = np.bincount(index, minlength=bins)
     filled = np.maximum(count, 1)

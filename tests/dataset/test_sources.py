@@ -433,7 +433,7 @@ def test_settings_of_pip_are_heard_variables_first(monkeypatch):
         lambda: Source(url="a/{name}"),
         lambda: Source(url="https://a/b"),
         lambda: Dataset("", "", "", ["0", "1"], {"train_images": FILE}, []),
-        lambda: Dataset("", "", "", ["0", "0"], dict.fromkeys(sources.ROLES, FILE), []),
+        lambda: Dataset("", "", "", ["0", "0"], dict.fromkeys(sources.RAW_FILES, FILE), []),
     ],
 )
 def test_a_wrong_entry_is_refused(make):

@@ -226,3 +226,13 @@ with stage.lock(stage.LOCK):
 def test_before_anything_has_run(tmp_path):
     project.make(tmp_path / "new")
     assert sound(tmp_path / "new")
+
+
+@pytest.mark.parametrize("entry", ["bad: 5\n", "bad: {files: {train_images: {name: a}}}\n", "bad: [\n"])
+def test_a_catalog_that_is_none(copy, entry):
+    with (copy / "data/catalog.yaml").open("a") as file:
+        file.write(entry)
+    code, said = examine(copy)
+    assert code == 1
+    assert "data/catalog.yaml: is no catalog, " in said
+    assert "mend what was changed\n    git diff data/catalog.yaml\n" in said

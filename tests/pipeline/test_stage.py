@@ -47,7 +47,7 @@ def test_an_error_of_the_system_names_the_file(capsys):
 
 
 def test_interrupted(capsys):
-    assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; `dvc repro` starts this stage again\n")
+    assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; `dvc repro` goes on\n")
 
 
 def test_a_fault_of_ours_keeps_its_traceback():
@@ -123,8 +123,8 @@ def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [
-        (signal.SIGTERM, 143, "work: terminated; `dvc repro` starts this stage again\n"),
-        (signal.SIGINT, 130, "work: interrupted; `dvc repro` starts this stage again\n"),
+        (signal.SIGTERM, 143, "work: terminated; `dvc repro` goes on\n"),
+        (signal.SIGINT, 130, "work: interrupted; `dvc repro` goes on\n"),
     ],
 )
 def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
