@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
 from benchmarks.contenders import CONTENDERS
+from stages.pipeline import files
 from stages.report import figures
 
 HERE = Path(__file__).parent
@@ -83,7 +84,7 @@ def measure() -> None:
             raise SystemExit(f"{' '.join(command[2:])} failed:\n{result.stderr}")
         measurements.append({**task, **json.loads(result.stdout.splitlines()[-1])})
         lines = ",\n".join(json.dumps(measurement) for measurement in measurements)
-        RECORD.write_text(f'{{"machine": {json.dumps(machine, indent=1)},\n"measurements": [\n{lines}\n]}}\n')
+        files.write_text(RECORD, f'{{"machine": {json.dumps(machine, indent=1)},\n"measurements": [\n{lines}\n]}}\n')
 
 
 def describe_machine() -> dict[str, str]:
@@ -128,7 +129,7 @@ def report() -> None:
         growth_table(data, "rows", ROWS),
         growth_table(data, "width", WIDTHS),
     ]
-    PAGE.write_text("\n\n".join(parts) + "\n")
+    files.write_text(PAGE, "\n\n".join(parts) + "\n")
     figures.save(picture(data), PICTURE, 130)
 
 
@@ -247,7 +248,7 @@ def picture(data: list[Measurement]) -> Figure:
         axes.set_xscale("log", base=2)
         axes.set_xticks(BATCH_SIZES, BATCH_SIZES)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(0, 1.6)
+        axes.set_ylim(bottom=0)
         axes.set_title(f"{threads} thread{'s' * (threads > 1)}: seconds an epoch")
         axes.set_xlabel("batch size")
         axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from benchmarks.recipe import HERE, Recipe, fitted, working_directory, write_params
 from stages import evaluate as evaluation
@@ -30,6 +29,8 @@ SEEDS = range(5)
 
 def main() -> None:
     """Train both ways, read both kinds of digits, write the page."""
+    from sklearn.datasets import load_digits  # of the extra `bench`
+
     digits = load_digits()
     strangers = centered(enlarged(digits.images * (255 / 16)))
     rows = []

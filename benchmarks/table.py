@@ -145,7 +145,7 @@ def descent(results: dict[str, list[dict[str, Any]]]) -> Figure:
     axes.set_xlim(-0.5, len(names) - 0.1)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
-    axes.set_title("test images misread, %: a dot a seed")
+    axes.set_title("test error rate, %: a dot a seed")
     figure.suptitle("What each recipe makes of the same digits", x=0.01, ha="left")
     return figure
 

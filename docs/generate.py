@@ -40,7 +40,7 @@ and writes, then make each change below, one at a time, and compare what `dvc re
 
 {keys}
 
-`validate` looks at all of `params.yaml`, so it always runs. It takes about a second and always writes the same file,
+`validate` looks at all of `params.yaml`, so it always runs. It takes a second or two and always writes the same file,
 so nothing follows from it alone.
 
 Some keys usually change nothing that is read further on: `fetch.directory` (the same digits from elsewhere),
@@ -48,7 +48,8 @@ Some keys usually change nothing that is read further on: `fetch.directory` (the
 
 ## A module
 
-A comment or a new name runs the stages marked ●, and nothing else.
+A comment or a new name runs the stages marked ●, and nothing else. (`doctor.py` is a command by itself, no part of a
+stage.)
 
 {modules}
 
@@ -74,7 +75,7 @@ def rerun_page(root: Path) -> str:
     keys = {f"{section}.{key}": {"params.yaml", section} for section in params for key in params[section]}
     return PAGE.format(
         keys=table(stages, "key", keys),
-        modules=table(stages, "module", {path: {path} for path in modules(stages)}),
+        modules=table(stages, "module", {path: {path} for path in modules(root)}),
         files=table(stages, "file", {path: {path} for path in [*data_files(stages), KEPT]}),
     )
 
@@ -109,9 +110,9 @@ def names(entries: list[Any]) -> set[str]:
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
 
-def modules(stages: dict[str, Any]) -> list[str]:
-    """Return every module of ours that a stage depends on."""
-    return sorted({dep for stage in stages.values() for dep in stage["deps"] if dep.endswith(".py")})
+def modules(root: Path) -> list[str]:
+    """Return every module of stages/, whether a stage depends on it or not."""
+    return sorted(path.relative_to(root).as_posix() for path in (root / "stages").rglob("*.py"))
 
 
 def data_files(stages: dict[str, Any]) -> list[str]:

@@ -43,6 +43,9 @@ def run(commands, directory, environment):
 
 
 def same_but_for_numbers(line):
-    """What is left of a line when numbers, digests and times, their order and the room that they take do not count."""
-    line = re.sub(r"[-+]?\b[0-9a-f]{7,}\b|[-+]?\d[\d.,:e-]*( [AP]M)?", "#", line)
+    """What is left of a line when numbers, digests and times, their order and the room that they take do not count.
+
+    How many files there are does count: it is the same for other digits.
+    """
+    line = re.sub(r"[-+]?\b[0-9a-f]{7,}\b|[-+]?\d[\d.,:e-]*+(?! files?\b)( [AP]M)?", "#", line)
     return re.sub(r"\s+", " ", re.sub("[─├└]", "", line)).strip()

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from test_architecture import closure
 
 from benchmarks.recipe import shifted
+from benchmarks.strangers import centered, enlarged
 
 BENCHMARKS = project.ROOT / "benchmarks"
 STAGES = YAML(typ="safe").load(BENCHMARKS / "dvc.yaml")["stages"]
@@ -97,6 +98,19 @@ def test_the_mean_is_taken_over_images_moved_half_a_pixel():
     assert still[2, 2] == 1
     centers = {tuple((np.indices((5, 5)) * view).sum(axis=(1, 2))) for view in moved}
     assert centers == {(1.5, 2), (2.5, 2), (2, 1.5), (2, 2.5)}
+
+
+def test_a_strange_digit_is_enlarged_and_centered_by_mass():
+    image = np.zeros((1, 8, 8))
+    image[0, 1:3, 5:7] = 100
+    larger = enlarged(image)
+    assert larger.shape == (1, 20, 20)
+    assert larger.sum() == pytest.approx(image.sum() * 2.5**2)  # as much ink to the area
+    framed = centered(larger)
+    assert framed.shape == (1, 28, 28)
+    rows, columns = np.indices((28, 28))
+    center = [(axis * framed[0]).sum(dtype=float) / framed.sum(dtype=float) for axis in (rows, columns)]
+    assert center == pytest.approx([13.5, 13.5], abs=0.5)
 
 
 def test_the_committed_table_says_what_the_results_say():

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import page
 import project
@@ -28,8 +29,11 @@ def walk(finished, tmp_path_factory):
     ):
         result = project.run(origin, *command, **identity)
         assert result.returncode == 0, result.stderr
-    (root / ".venv").symlink_to(sys.prefix)
-    (root / ".git/info/exclude").write_text(".venv\n")
+    (root / ".venv").mkdir()
+    for path in Path(sys.prefix).iterdir():
+        (root / ".venv" / path.name).symlink_to(path)
+    (root / ".venv/installed").unlink(missing_ok=True)
+    (root / ".venv/installed").touch()  # later than what should be installed: `make` finds nothing to do
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
     site = {"DVC_SITE_CACHE_DIR": str(root.parent / "site"), "DVC_NO_ANALYTICS": "1"}
     page.run(COMMANDS, root, {**ours, **identity, **site})

@@ -111,7 +111,7 @@ def test_a_key(rerun, section, key):
             assert different & outputs(name), f"{name} gives what it gave before: choose another value"
 
 
-@pytest.mark.parametrize("module", generate.modules(DVC))
+@pytest.mark.parametrize("module", generate.modules(project.ROOT))
 def test_a_comment_in_a_module_reruns_its_stages_and_stops_there(rerun, module):
     assert rerun({module}, comment, module) == set()
 
@@ -121,7 +121,7 @@ def test_a_file_of_data(rerun, warm_path, name):
     assert rerun({name}, come_out_different, name, warm_path) >= ({name} & outputs("validate", "fetch", "preprocess"))
 
 
-def test_a_comment_in_the_catalog_runs_fetch_and_stops_there(rerun):
+def test_a_comment_in_the_catalog_runs_its_stages_and_stops_there(rerun):
     assert rerun({"data/catalog.yaml"}, comment, "data/catalog.yaml") == set()
 
 

@@ -3,7 +3,8 @@
     python tests/faults/run.py            everything; about half an hour on two processors
     python tests/faults/run.py --quick    a few of each, chosen by the seed: what the tests run
 
-The report goes to tests/faults/report.md; the exit code is 1 when one fault was not survived.
+The report is printed, and goes to a file too with --report FILE (`make faults` writes tests/faults/report.md). The exit
+code is 1 when one fault was not survived.
 """
 
 import argparse

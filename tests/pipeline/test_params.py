@@ -40,11 +40,39 @@ def problems(text, tmp_path, monkeypatch):
     return []
 
 
-def test_the_committed_file_is_valid_and_every_key_is_commented(tmp_path, monkeypatch):
+def test_the_committed_file_is_valid(tmp_path, monkeypatch):
     assert problems(COMMITTED, tmp_path, monkeypatch) == []
-    for line in COMMITTED.splitlines():
-        if line.startswith("  "):
-            assert "  # " in line, line
+
+
+def limits(schema):
+    """The bounds and the choices of a value, its items included, as a comment should name them."""
+    for key, value in schema.items():
+        if key in ("minimum", "maximum", "maxItems"):
+            yield f"{value:.12g}"
+        elif key == "exclusiveMinimum":
+            yield f"above {value:.12g}"
+        elif key == "exclusiveMaximum":
+            yield str(value - 1) if schema["type"] == "integer" else f"below {value:.12g}"
+        elif key == "enum":
+            yield from value
+        elif key == "type" and value in ("boolean", "null"):
+            yield from {"boolean": ["true", "false"], "null": ["null"]}[value]
+        elif key == "anyOf":
+            for one in value:
+                yield from limits(one)
+        elif key == "items":
+            yield from limits(value)
+
+
+@pytest.mark.parametrize("function", STAGES)
+def test_every_key_is_commented_with_its_range_or_its_choices(function):
+    (section,) = re.findall(rf"^{function.__name__}:\n((?:  .*\n)+)", COMMITTED, re.MULTILINE)
+    comments = dict(re.findall(r"^  (\w+): .*?  # (.+)$", section, re.MULTILINE))
+    properties = params.schema_of(function).model_json_schema()["properties"]
+    assert list(comments) == list(properties)
+    for key, schema in properties.items():
+        for limit in limits(schema):
+            assert re.search(rf"\b{limit}\b", comments[key]), f"{key}: its comment does not say {limit}"
 
 
 @pytest.mark.parametrize(
