@@ -21,7 +21,7 @@ test: .venv/installed  ## run the tests
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
 	@python -m stages.pipeline.doctor
 
-faults: .venv/installed  ## break the pipeline on purpose, at every point, and count what survives (half an hour)
+faults: .venv/installed  ## break the pipeline on purpose, at every point, and count what survives (35 minutes)
 	python tests/faults/run.py --report tests/faults/report.md
 
 fuzz: .venv/installed  ## throw millions of made-up files at the readers, guided by coverage (a quarter of an hour)

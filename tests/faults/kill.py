@@ -226,6 +226,9 @@ def dvc_at_random_moments(repository, ledger, times, rng):
             way = ways[turn % len(ways)]
             problems += way(root)
             project.run(root, "python", "-m", "stages.validate")  # any stage sweeps
+            if any(path.suffix == ".tmp" for path in strays(root)):  # DVC's own, cut off while it copied
+                repository.cured += 1
+                problems += repository.cure(root)
             problems += [f"{path.name} is left over" for path in strays(root) if path.name != "checkpoint.npz"]
             ledger.record(kind, "all", f"after {delay:.2f} s, then {way.__name__}", problems)
             shutil.rmtree(root)
