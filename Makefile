@@ -42,7 +42,8 @@ bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (a
 
 recipes: .venv/installed  ## train every recipe and every ablation with every seed, write the tables (some five hours)
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
-	cd benchmarks && dvc repro
+	dvc repro fetch
+	cd benchmarks && dvc repro --keep-going
 	python -m benchmarks.strangers
 	python -m benchmarks.table
 

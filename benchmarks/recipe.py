@@ -2,9 +2,11 @@
 
     python -m benchmarks.recipe recipes default 3
     python -m benchmarks.recipe ablations no-shift 3
+    python -m benchmarks.recipe code
 
-The first word names the file with the recipe. What is scored goes to benchmarks/results/FILE/NAME/SEED.json, the model
-to benchmarks/models/NAME/SEED.npz. An ablation is scored on the validation images alone.
+The last writes benchmarks/code.txt, the digest of each file of ours that a recipe uses. Otherwise the first word names
+the file with the recipe. What is scored goes to benchmarks/results/FILE/NAME/SEED.json, the model to
+benchmarks/models/NAME/SEED.npz. An ablation is scored on the validation images alone.
 """
 
 import os
@@ -69,8 +71,15 @@ class Recipe:
 
 
 def main() -> None:
-    """Run the recipe and the seed that the command line names."""
-    kind, name, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    """Do what the command line says."""
+    if sys.argv[1:] == ["code"]:
+        write_code()
+    else:
+        run(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+
+
+def run(kind: str, name: str, seed: int) -> None:
+    """Run a recipe, or an ablation, with a seed, and write what it came to."""
     recipe = params.read_as(dict[str, Recipe], HERE / f"{kind}.yaml")[name]
     with working_directory() as folder:
         write_params(recipe, seed)
@@ -81,6 +90,14 @@ def main() -> None:
                 shutil.copy(folder / "models/network.npz", temporary)
         files.write_json(HERE / "results" / kind / name / f"{seed}.json", scores)
     print(f"{name}, seed {seed}: {scores}")
+
+
+def write_code() -> None:
+    """Write the SHA-256 of this file and of all that it imports from stages/, a line each."""
+    loaded = [Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)]
+    used = {path for path in loaded if path.is_relative_to(ROOT / "stages")} | {Path(__file__)}
+    lines = (f"{files.digest(path)}  {path.relative_to(ROOT).as_posix()}\n" for path in sorted(used))
+    files.write_text(HERE / "code.txt", "".join(lines))
 
 
 @contextmanager

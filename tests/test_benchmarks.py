@@ -10,25 +10,31 @@ import pytest
 from ruamel.yaml import YAML
 from test_architecture import closure
 
+from benchmarks import speed
 from benchmarks.recipe import shifted
 from benchmarks.strangers import centered, enlarged
 
 BENCHMARKS = project.ROOT / "benchmarks"
 STAGES = YAML(typ="safe").load(BENCHMARKS / "dvc.yaml")["stages"]
+CELLS = [name for name, stage in STAGES.items() if "matrix" in stage]
 RECIPES, ABLATIONS = (YAML(typ="safe").load(BENCHMARKS / f"{kind}.yaml") for kind in ("recipes", "ablations"))
 
 
 def test_every_recipe_is_run_and_every_ablation_ten_times():
-    recipes = {name: stage["matrix"] for name, stage in STAGES.items() if name != "ablation"}
-    assert sorted(name for matrix in recipes.values() for name in matrix["recipe"]) == sorted(RECIPES)
+    recipes = [name for cell in CELLS if cell != "ablation" for name in STAGES[cell]["matrix"]["recipe"]]
+    assert sorted(recipes) == sorted(RECIPES)
     assert STAGES["ablation"]["matrix"] == {"recipe": list(ABLATIONS), "seed": list(range(10))}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_declared_modules_are_the_imported_ones(name):
+def test_declared_modules_are_the_imported_ones():
     used = {f"../{path}" for path in closure(project.ROOT, "benchmarks/recipe.py")} - {"../benchmarks/recipe.py"}
-    others = {"models/teacher/0.npz"} if name == "student" else set()
-    assert set(STAGES[name]["deps"]) == used | {"recipe.py", "../data/catalog.yaml"} | others
+    assert set(STAGES["code"]["deps"]) == used | {"recipe.py"}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_declares_what_it_reads(name):
+    assert STAGES[name]["deps"][:2] == ["../data/catalog.yaml", "code.txt"]
+    assert STAGES[name]["deps"][2:] == (["models/teacher/0.npz"] if name == "student" else [])
     table = "ablations" if name == "ablation" else "recipes"
     sections = ["fetch", "preprocess", "train", "evaluate"]
     assert STAGES[name]["params"] == [{"../params.yaml": sections}, {f"{table}.yaml": ["${item.recipe}"]}]
@@ -81,6 +87,10 @@ def test_recipes_and_their_table(lab):
     assert json.loads((lab / "benchmarks/results/recipes/pupil/0.json").read_text())["accuracy"] > 0.5
     assert list((lab / "benchmarks").glob("tmp*")) == []
 
+    run("benchmarks.recipe", "code")
+    code = (lab / "benchmarks/code.txt").read_text()
+    assert [line.split()[1] for line in code.splitlines()] == sorted(closure(project.ROOT, "benchmarks/recipe.py"))
+
     run("benchmarks.table")
     table = (lab / "benchmarks/recipes.md").read_text()
     assert "| **default** | as it is | 784-16-10 | " in table
@@ -126,3 +136,14 @@ def test_the_committed_table_says_what_the_results_say():
             lines = [line for line in Path(project.ROOT, page).read_text().splitlines() if f"| **{name}** |" in line]
             assert f"| {row} |" in lines[0], name
         assert recipe["about"] in lines[0]
+
+
+def test_the_readme_quotes_the_measured_ratios():
+    data = json.loads(speed.RECORD.read_text())["measurements"]
+    readme = (project.ROOT / "README.md").read_text()
+    for words, threads in (("one thread", 1), ("two threads", 2)):
+        seconds = {name: speed.epoch_seconds(data, name, 128, threads) for name in speed.CONTENDERS}
+        own = seconds[speed.OURS]
+        share = 100 * np.median(np.divide(seconds[speed.FLOOR], own))
+        cells = [words, *(speed.ratios(seconds[name], own) for name in speed.PEERS), f"{share:.0f} %"]
+        assert f"| {' | '.join(cells)} |" in readme
