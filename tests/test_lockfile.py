@@ -30,7 +30,7 @@ def test_no_data_is_needed(without_data):
         ("params.yaml", "dpi: 50", "dpi: 60", ["plot: section plot of", "validate: section plot of"]),
         ("params.yaml", "plot:\n", "  more: 1\nplot:\n", ["evaluate: section evaluate", "validate: section evaluate"]),
         ("stages/plot.py", "\n\n", "\n# a thought\n\n", ["plot: stages/plot.py was", "validate: stages/plot.py was"]),
-        ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml was another one"]),
+        ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml was", "validate: data/catalog.yaml was"]),
         ("reports/metrics.json", "0.9", "1.0", ["evaluate: reports/metrics.json is not the one that it made"]),
         ("reports/history.csv", "epoch", "Epoch", ["train: reports/history.csv is not the one that it made"]),
         ("dvc.yaml", "      - reports/history.csv\n", "", ["plot: dvc.yaml lists other files, or another command"]),
