@@ -207,7 +207,8 @@ def inference_table(data: list[Measurement]) -> str:
         for key, unit, factor in (("seconds_10000", "ms for 10,000 images", 1e3), ("seconds_1", "µs for one", 1e6)):
             row = [unit, str(threads)]
             for name in [OURS, *PEERS]:
-                runs = [m[key] for m in data if (m["kind"], m["contender"], m.get("threads")) == ("infer", name, threads)]
+                chosen = ("infer", name, threads)
+                runs = [m[key] for m in data if (m["kind"], m["contender"], m.get("threads")) == chosen]
                 row.append(f"{factor * statistics.median(runs):.3g}")
             rows.append(row)
     return table(["", "threads", OURS, *PEERS], rows)

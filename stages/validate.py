@@ -16,7 +16,8 @@ from stages.train import train
 def validate() -> None:
     """Check all of params.yaml; write data/validated, always the same: a good change by itself reruns nothing else."""
     params.check([fetch, preprocess, train, evaluate, plot])
-    find_dataset(params.read(fetch)["dataset"])
+    content, _ = params.load(params.PARAMS)
+    find_dataset(content["fetch"]["dataset"])
     files.write_text("data/validated", "params.yaml is valid\n")
 
 

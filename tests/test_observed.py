@@ -57,7 +57,6 @@ def undeclared(root, observed):
     for name, (read, written, sections) in observed.items():
         stage = declared[name]
         deps, outs = set(stage["deps"]), {key(out) for part in ("outs", "metrics") for out in stage.get(part, [])}
-        sections = {"all of it"} if "all of it" in sections else sections
         params = {"all of it" if isinstance(param, dict) else param for param in stage["params"]}
         for word, seen, said in (
             ("reads", read, deps - TOKENS),
