@@ -27,7 +27,7 @@ Made by `make recipes`; do not edit. What each step buys: [docs/recipes.md](../d
 
 Accuracy on the 10,000 test images, mean ± standard deviation over the seeds. *Shifted*: the mean of the answers to a
 test image as it is and moved half a pixel each way, five forward passes for one. Seconds: of training, the
-median; for all but quick and default a second process ran beside it on the two cores.
+median.
 
 """
 START, END = "<!-- recipes: made by `python -m benchmarks.table` -->\n", "<!-- end of recipes -->\n"
