@@ -13,13 +13,13 @@ repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured
 	dvc metrics show
 
 verify: .venv/installed  ## after make repro: say which results differ here from the recorded ones
-	python tests/lockfile.py
+	python tools/verify.py
 
 test: .venv/installed  ## run the tests
 	python -m pytest -n logical --dist worksteal
 
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
-	@python -m stages.pipeline.doctor
+	@python -m tools.doctor
 
 faults: .venv/installed  ## break the pipeline on purpose, at every point, and count what survives (35 minutes)
 	python tests/faults/run.py --report tests/faults/report.md
@@ -48,7 +48,7 @@ recipes: .venv/installed  ## train every recipe and every ablation with every se
 	python -m benchmarks.table
 
 docs: .venv/installed  ## write what is derived: docs/rerun.md and params.schema.json
-	python -m docs.generate
+	python -m tools.docs
 
 lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9

@@ -8,10 +8,8 @@ for each class (N, 10), first when all is set up and warm, then after each epoch
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.dataset.batches import Batches
 from stages.nn.initializers import he_normal
@@ -21,8 +19,7 @@ from stages.nn.optimizers import Nesterov
 from stages.nn.schedules import one_cycle
 from stages.nn.training import fit, predict
 
-Array = NDArray[Any]
-Predict = Callable[[Array], Array]
+Predict = Callable[[np.ndarray], np.ndarray]
 
 MOMENTUM = 0.9
 
@@ -46,7 +43,7 @@ class Job:
         return float(self.peak * (self.batch_size / 128) ** 0.5)
 
 
-def ours(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
+def ours(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
     """Train the network of stages/nn; its BLAS threads are set by the caller."""
     classes = int(labels.max()) + 1
     network = multilayer_perceptron([images.shape[1], job.width, classes])
@@ -59,7 +56,7 @@ def ours(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
         yield partial(predict, network)
 
 
-def pytorch(images: Array, labels: Array, job: Job, compiled: bool = False) -> Iterator[Predict]:
+def pytorch(images: np.ndarray, labels: np.ndarray, job: Job, compiled: bool = False) -> Iterator[Predict]:
     """Train with PyTorch: eager, or its step compiled; its fused optimizer, no data loader."""
     import torch
 
@@ -82,7 +79,7 @@ def pytorch(images: Array, labels: Array, job: Job, compiled: bool = False) -> I
     def forward(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return cross_entropy(model(x), target)
 
-    def predict_all(new: Array) -> Array:
+    def predict_all(new: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return np.asarray(model(torch.from_numpy(new)))
 
@@ -102,7 +99,7 @@ def pytorch(images: Array, labels: Array, job: Job, compiled: bool = False) -> I
         yield predict_all
 
 
-def scikit_learn(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
+def scikit_learn(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
     """Train scikit-learn's MLPClassifier; it takes a new learning rate once an epoch. Its BLAS is NumPy's."""
     from sklearn.neural_network import MLPClassifier
 
@@ -124,7 +121,7 @@ def scikit_learn(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
         yield model.predict_proba
 
 
-def jax(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
+def jax(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
     """Train with JAX: one compiled function a step, its buffers reused. Its threads are as many as its CPUs."""
     import jax
     import jax.numpy as jnp
@@ -153,7 +150,7 @@ def jax(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
         moved = [p - rate * (g + MOMENTUM * v) for p, g, v in zip(theta, grad, velocity, strict=True)]
         return moved, velocity
 
-    def predict_all(new: Array) -> Array:
+    def predict_all(new: np.ndarray) -> np.ndarray:
         return np.asarray(logits_of(theta, jnp.asarray(new)))
 
     yield predict_all
@@ -168,14 +165,14 @@ def jax(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
         yield predict_all
 
 
-def floor(images: Array, labels: Array, job: Job) -> Iterator[Predict]:
+def floor(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
     """Do the matrix products of the job and nothing else, on one batch again and again: the limit of NumPy's BLAS."""
     N, D, M, K = job.batch_size, images.shape[1], job.width, int(labels.max()) + 1
     rng = np.random.default_rng(job.seed)
     x, W1, h, W2, dz = (rng.standard_normal(shape, np.float32) for shape in ((N, D), (D, M), (N, M), (M, K), (N, K)))
     y, dh, z, dW1, dW2 = (np.empty_like(a) for a in (h, h, dz, W1, W2))
 
-    def predict_nothing(new: Array) -> Array:
+    def predict_nothing(new: np.ndarray) -> np.ndarray:
         return np.zeros((len(new), K))
 
     yield predict_nothing

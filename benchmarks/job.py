@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contenders import CONTENDERS, Job
-
-Array = NDArray[Any]
 
 PROCESSED = Path("data/processed")
 
@@ -57,7 +54,7 @@ def bind(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
-def load(split: str) -> tuple[Array, Array]:
+def load(split: str) -> tuple[np.ndarray, np.ndarray]:
     """Return images (N, D) and labels (N,) of a split, in memory."""
     return np.load(PROCESSED / f"{split}_images.npy"), np.load(PROCESSED / f"{split}_targets.npy").argmax(axis=1)
 

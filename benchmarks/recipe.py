@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
@@ -30,7 +29,7 @@ from stages import evaluate as evaluation
 from stages import train as training
 from stages.dataset.augment import Augmentation, warp
 from stages.dataset.batches import Batches
-from stages.dataset.facts import Processed
+from stages.dataset.records import TrainingInputs
 from stages.evaluate import evaluate, load_network
 from stages.fetch import fetch
 from stages.nn.initializers import INITIALIZERS
@@ -41,8 +40,6 @@ from stages.nn.training import fit, predict
 from stages.pipeline import files, params
 from stages.preprocess import preprocess
 from stages.train import make_optimizer, read_split, score, stream, train
-
-Array = NDArray[Any]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -169,7 +166,7 @@ def distill(teacher: Teacher, clock: Clock, **p: Any) -> None:
     The teacher sees every image as the student does, warped alike. The student's loss is its cross-entropy with the
     teacher's probabilities at that temperature; it answers at temperature 1.
     """
-    inputs: Processed = files.read_json(training.INPUTS, Processed)
+    inputs: TrainingInputs = files.read_json(training.INPUTS, TrainingInputs)
     images, targets = read_split("train", inputs)
     validation = read_split("validation", inputs)
     master = load_network(files.read_arrays(HERE / "models" / teacher.recipe / f"{teacher.seed}.npz"))
@@ -181,7 +178,7 @@ def distill(teacher: Teacher, clock: Clock, **p: Any) -> None:
         inputs.image_shape, *(p[key] for key in ("rotation", "scaling", "shear", "shift", "elastic"))
     )
 
-    def prepare(images: Array, targets: Array, epoch: int, block: int) -> None:
+    def prepare(images: np.ndarray, targets: np.ndarray, epoch: int, block: int) -> None:
         augmentation(images, warps(epoch, block))
         targets[:] = softmax(predict(master, images) / teacher.temperature)
 
@@ -215,7 +212,7 @@ def shifted_accuracy() -> float:
     return round(float((total.argmax(axis=1) == targets.argmax(axis=1)).mean()), 6)
 
 
-def shifted(images: Array, shape: tuple[int, int]) -> Iterator[Array]:
+def shifted(images: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield flat images (N, D) as they are, and moved up, down, left and right by SHIFT."""
     rows, columns = shape
     still = np.mgrid[:rows, :columns] - np.array([(rows - 1) / 2, (columns - 1) / 2]).reshape(2, 1, 1)

@@ -9,10 +9,8 @@ seen one. Writes benchmarks/strangers.md.
 
 import statistics
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.recipe import HERE, Recipe, fitted, working_directory, write_params
 from stages import evaluate as evaluation
@@ -21,8 +19,6 @@ from stages.dataset.deskew import remove_skew
 from stages.evaluate import load_network
 from stages.nn.training import predict
 from stages.pipeline import files
-
-Array = NDArray[Any]
 
 SEEDS = range(5)
 
@@ -56,16 +52,16 @@ def main() -> None:
     print(Path(HERE / "strangers.md").read_text(encoding="utf-8"))
 
 
-def enlarged(images: Array, size: int = 20) -> Array:
+def enlarged(images: np.ndarray, size: int = 20) -> np.ndarray:
     """Return images (N, 8, 8) as (N, size, size), interpolated bilinearly."""
     n = images.shape[1]
     place = (np.arange(size) + 0.5) * n / size - 0.5
     B = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(n)))  # each new row from the old ones near it
-    bigger: Array = B @ images @ B.T
+    bigger: np.ndarray = B @ images @ B.T
     return bigger
 
 
-def centered(images: Array, size: int = 28) -> Array:
+def centered(images: np.ndarray, size: int = 28) -> np.ndarray:
     """Return images (N, s, s) as uint8 (N, size, size), their center of mass in the middle, as MNIST has it."""
     border = size - images.shape[1]
     framed = np.zeros((len(images), size, size), np.uint8)

@@ -9,14 +9,14 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.dataset.arrays import check_examples
-from stages.dataset.facts import HeldOut
+from stages.dataset.records import TestInputs
 from stages.nn.losses import softmax, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.training import predict
 from stages.pipeline import files, stage
 from stages.report import metrics
 
-HELD_OUT = Path("data/processed/test.json")
+TEST_ARRAYS = Path("data/processed/test.json")
 TEST_IMAGES = Path("data/processed/test_images.npy")
 TEST_TARGETS = Path("data/processed/test_targets.npy")
 MODEL = Path("models/network.npz")
@@ -30,7 +30,7 @@ def evaluate(
     """Write reports/metrics.json, reports/predictions.csv (a row a test image) and reports/classes.csv."""
     model = files.read_arrays(MODEL)
     network = load_network(model)
-    sha256 = files.read_json(HELD_OUT, HeldOut).sha256
+    sha256 = files.read_json(TEST_ARRAYS, TestInputs).sha256
     images = files.read_array(TEST_IMAGES, (None, network.dense[0].inputs), sha256[TEST_IMAGES.name])
     targets = files.read_array(TEST_TARGETS, (None, network.dense[-1].outputs), sha256[TEST_TARGETS.name])
     check_examples(images, targets, TEST_IMAGES)
@@ -68,7 +68,7 @@ def evaluate(
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
 
 
-def load_network(model: dict[str, files.Array]) -> Network:
+def load_network(model: dict[str, np.ndarray]) -> Network:
     """Return the network in `model`, the arrays of models/network.npz; ValueError when they do not make one."""
     try:
         layers = sum(name.startswith("W") for name in model)

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 from tqdm import tqdm
 
-from stages.dataset.facts import RAW_FILES, Raw
-from stages.dataset.sources import Dataset, Fetcher, File, Source, checked
+from stages.dataset.records import RAW_FILES, RawDataset
+from stages.download.sources import Dataset, Fetcher, File, Source, checked
 from stages.pipeline import files, params, stage
 
 CATALOG = Path("data/catalog.yaml")
@@ -43,7 +43,7 @@ def fetch(
                 temporary.write_bytes(data)
             tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
-    files.write_json(RAW / "dataset.json", asdict(Raw(entry.title, entry.classes, sha256)))
+    files.write_json(RAW / "dataset.json", asdict(RawDataset(entry.title, entry.classes, sha256)))
 
 
 def find_dataset(name: str) -> Dataset:

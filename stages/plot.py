@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from stages.dataset import idx
-from stages.dataset.facts import Raw
+from stages.dataset.records import RawDataset
 from stages.pipeline import files, stage
 from stages.report import figures, metrics
 
@@ -30,7 +30,7 @@ def plot(
     dpi: Annotated[int, Field(ge=50, le=600, description="dots an inch of the figures")],
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
-    raw: Raw = files.read_json(RAW, Raw)
+    raw: RawDataset = files.read_json(RAW, RawDataset)
     images = idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name])
     W, image_shape = read_first_layer()
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
@@ -74,7 +74,7 @@ def plot(
     print(f"{len(drawings)} figures in {FIGURES}")
 
 
-def read_first_layer() -> tuple[files.Array, tuple[int, int]]:
+def read_first_layer() -> tuple[np.ndarray, tuple[int, int]]:
     """Return the weights (D, M) of the model's first layer and the shape of an image (rows, columns), checked."""
     model = files.read_arrays(MODEL)
     W, image_shape = model.get("W1"), model.get("image_shape")

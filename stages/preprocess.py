@@ -10,7 +10,7 @@ from pydantic import Field
 from stages.dataset import idx
 from stages.dataset.arrays import normalize, one_hot, pixel_statistics
 from stages.dataset.deskew import remove_skew
-from stages.dataset.facts import HELD_OUT, LEARNED_FROM, HeldOut, Processed, Raw
+from stages.dataset.records import TEST_ARRAYS, TRAINING_ARRAYS, RawDataset, TestInputs, TrainingInputs
 from stages.dataset.split import split
 from stages.pipeline import files, stage
 
@@ -29,7 +29,7 @@ def preprocess(
 
     The constants of the normalization come from the training images alone.
     """
-    raw: Raw = files.read_json(RAW / "dataset.json", Raw)
+    raw: RawDataset = files.read_json(RAW / "dataset.json", RawDataset)
     images, labels = read_labeled("train", raw)
     test_images, test_labels = read_labeled("t10k", raw)
     if images.shape[1:] != test_images.shape[1:]:
@@ -51,14 +51,14 @@ def preprocess(
             files.write_array(path, array)
             sha256[path.name] = files.digest(path)
     rows, columns = images.shape[1:]
-    learned_from, held_out = ({name: sha256[name] for name in names} for names in (LEARNED_FROM, HELD_OUT))
-    inputs = Processed(raw.title, raw.classes, (rows, columns), deskew, mean, std, learned_from)
+    learned_from, held_out = ({name: sha256[name] for name in names} for names in (TRAINING_ARRAYS, TEST_ARRAYS))
+    inputs = TrainingInputs(raw.title, raw.classes, (rows, columns), deskew, mean, std, learned_from)
     files.write_json(PROCESSED / "inputs.json", asdict(inputs))
-    files.write_json(PROCESSED / "test.json", asdict(HeldOut(held_out)))
+    files.write_json(PROCESSED / "test.json", asdict(TestInputs(held_out)))
     print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
 
 
-def read_labeled(part: str, raw: Raw) -> tuple[idx.Array, idx.Array]:
+def read_labeled(part: str, raw: RawDataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
     images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
     images, labels = (idx.read(path, raw.sha256[path.name]) for path in (images_path, labels_path))

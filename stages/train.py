@@ -16,7 +16,7 @@ from tqdm import tqdm
 from stages.dataset.arrays import check_examples
 from stages.dataset.augment import Augmentation
 from stages.dataset.batches import Batches
-from stages.dataset.facts import Processed
+from stages.dataset.records import TrainingInputs
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
@@ -82,7 +82,7 @@ def train(
     A run that was killed is taken up by the next one with the same parameters, data and code, to the same bytes.
     """
     parameters = locals().copy()
-    inputs: Processed = files.read_json(INPUTS, Processed)
+    inputs: TrainingInputs = files.read_json(INPUTS, TrainingInputs)
     shape, classes = inputs.image_shape, len(inputs.classes)
     images, targets = read_split("train", inputs)
     validation = read_split("validation", inputs)
@@ -107,7 +107,7 @@ def train(
     network.initialize(INITIALIZERS[initializer], weights())
     augmentation = Augmentation(shape, rotation, scaling, shear, shift, elastic)
 
-    def prepare(images: files.Array, targets: files.Array, epoch: int, block: int) -> None:
+    def prepare(images: np.ndarray, targets: np.ndarray, epoch: int, block: int) -> None:
         if augmentation:
             augmentation(images, warps(epoch, block))
         targets[:] = smooth_labels(targets, label_smoothing)
@@ -157,7 +157,7 @@ def train(
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in shown(history[-1]).items()))
 
 
-def read_split(name: str, inputs: Processed) -> tuple[files.Array, files.Array]:
+def read_split(name: str, inputs: TrainingInputs) -> tuple[np.ndarray, np.ndarray]:
     """Return the images (N, D) and targets (N, K) of a split, checked; they stay on disk until they are asked for."""
     images_path, targets_path = PROCESSED / f"{name}_images.npy", PROCESSED / f"{name}_targets.npy"
     images = files.read_array(images_path, (None, math.prod(inputs.image_shape)), inputs.sha256[images_path.name])
@@ -183,7 +183,7 @@ def make_optimizer(name: str, momentum: float) -> Optimizer:
     return kind(momentum) if issubclass(kind, Momentum) else kind()
 
 
-def score(network: Network, images: files.Array, targets: files.Array, name: str) -> dict[str, float | None]:
+def score(network: Network, images: np.ndarray, targets: np.ndarray, name: str) -> dict[str, float | None]:
     """Return loss and accuracy of the network on a split, as history columns; None where the split is empty."""
     if not len(images):
         return {f"{name}_loss": None, f"{name}_accuracy": None}

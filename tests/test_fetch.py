@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.dataset.facts import RAW_FILES
-from stages.dataset.sources import Dataset
+from stages.dataset.records import RAW_FILES
+from stages.download.sources import Dataset
 from stages.fetch import CATALOG, KEPT, RAW, fetch
 from stages.pipeline import params
 

@@ -1,15 +1,11 @@
 """From pixels and labels to what a network takes: flat normalized rows and one-hot targets."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
-def pixel_statistics(images: Array) -> tuple[float, float]:
+def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation of all pixels of uint8 images, exact: they are sums of whole numbers."""
     counts = np.bincount(images.reshape(-1), minlength=256)
     level = np.arange(256)
@@ -21,7 +17,7 @@ def pixel_statistics(images: Array) -> tuple[float, float]:
     return mean, variance**0.5
 
 
-def normalize(images: Array, mean: float, std: float) -> Array:
+def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
     """Flatten uint8 images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
     N, rows, columns = images.shape
     flat = images.reshape(N, rows * columns).astype(np.float32)
@@ -30,12 +26,12 @@ def normalize(images: Array, mean: float, std: float) -> Array:
     return flat
 
 
-def one_hot(labels: Array, classes: int) -> Array:
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 targets (N, classes): 1 in the column of the label, 0 elsewhere."""
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def check_examples(images: Array, targets: Array, path: Path | str) -> None:
+def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) -> None:
     """Raise ValueError unless images (N, D) and targets (N, K) are equally many, finite, and one-hot."""
     if len(images) != len(targets):
         raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; run `make doctor`")

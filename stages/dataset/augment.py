@@ -8,39 +8,35 @@ the amount 0 leaves the grid as it is.
 from dataclasses import astuple, dataclass
 from functools import cache
 from math import cos, radians, sin
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 SHARE = 64  # images that share a warp; `Augmentation` scatters them
 SMOOTHNESS = 4.0  # pixels over which neighbors move together in an elastic deformation
 
 
-def rotate(grid: Array, degrees: float, rng: np.random.Generator) -> Array:
+def rotate(grid: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
     """Turn by up to `degrees` either way."""
     angle = radians(rng.uniform(-degrees, degrees))
     return np.tensordot([[cos(angle), -sin(angle)], [sin(angle), cos(angle)]], grid, 1)
 
 
-def scale(grid: Array, part: float, rng: np.random.Generator) -> Array:
+def scale(grid: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
     """Stretch or shrink the height and the width, each by up to `part` of itself."""
     return np.tensordot(np.diag(1 + rng.uniform(-part, part, 2)), grid, 1)
 
 
-def shear(grid: Array, slope: float, rng: np.random.Generator) -> Array:
+def shear(grid: np.ndarray, slope: float, rng: np.random.Generator) -> np.ndarray:
     """Slant by up to `slope` columns a row either way."""
     return np.tensordot([[1, 0], [rng.uniform(-slope, slope), 1]], grid, 1)
 
 
-def shift(grid: Array, pixels: float, rng: np.random.Generator) -> Array:
+def shift(grid: np.ndarray, pixels: float, rng: np.random.Generator) -> np.ndarray:
     """Move by up to `pixels` along the rows and along the columns."""
     return grid + rng.uniform(-pixels, pixels, (2, 1, 1))
 
 
-def elastic(grid: Array, pixels: float, rng: np.random.Generator) -> Array:
+def elastic(grid: np.ndarray, pixels: float, rng: np.random.Generator) -> np.ndarray:
     """Push every pixel its own way, `pixels` far (root mean square), near ones alike (Simard et al., 2003)."""
     rows, columns = grid.shape[1:]
     noise = rng.standard_normal(grid.shape)
@@ -48,15 +44,15 @@ def elastic(grid: Array, pixels: float, rng: np.random.Generator) -> Array:
 
 
 @cache
-def gaussian(n: int) -> Array:
+def gaussian(n: int) -> np.ndarray:
     """Return a matrix (n, n) that smooths n independent numbers and keeps their variance."""
     i = np.arange(n)
     G = np.exp(-(((i[:, None] - i) / SMOOTHNESS) ** 2) / 2)
-    smoothing: Array = G / np.sqrt((G**2).sum(axis=1, keepdims=True))
+    smoothing: np.ndarray = G / np.sqrt((G**2).sum(axis=1, keepdims=True))
     return smoothing
 
 
-def warp(images: Array, grid: Array, room: Array | None = None) -> Array:
+def warp(images: np.ndarray, grid: np.ndarray, room: np.ndarray | None = None) -> np.ndarray:
     """Return flat images (n, D), each looked at along the grid (2, rows, columns), D = rows * columns.
 
     Between pixels it is interpolated bilinearly; beyond the border the border goes on. `room`, (3, n * D) or longer,
@@ -76,7 +72,7 @@ def warp(images: Array, grid: Array, room: Array | None = None) -> Array:
     return warped.T
 
 
-def bilinear(grid: Array) -> tuple[Array, Array]:
+def bilinear(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the four pixels around each place of a grid, as indices (4, D), and their weights (4, D, 1)."""
     rows, columns = grid.shape[1:]
     y, x = grid[0] + (rows - 1) / 2, grid[1] + (columns - 1) / 2
@@ -103,7 +99,7 @@ class Augmentation:
     def __bool__(self) -> bool:
         return any(astuple(self)[1:])
 
-    def __call__(self, images: Array, rng: np.random.Generator) -> None:
+    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> None:
         """Warp flat images (n, D) where they are, at random.
 
         SHARE of them go the same way, as far apart from each other as can be: that is many times as fast as a warp
@@ -114,7 +110,7 @@ class Augmentation:
         for i in range(groups):
             images[i::groups] = warp(images[i::groups].copy(), self.grid(rng), room)
 
-    def grid(self, rng: np.random.Generator) -> Array:
+    def grid(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a warp: a grid (2, rows, columns)."""
         rows, columns = self.shape
         grid = np.mgrid[:rows, :columns] - np.array([(rows - 1) / 2, (columns - 1) / 2]).reshape(2, 1, 1)

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 BLOCK = 4096  # images fetched at a time, about
 
@@ -23,11 +19,11 @@ class Batches:
 
     def __init__(
         self,
-        images: Array,
-        targets: Array,
+        images: np.ndarray,
+        targets: np.ndarray,
         batch_size: int,
         order: Callable[[int], np.random.Generator],
-        prepare: Callable[[Array, Array, int, int], None] | None = None,
+        prepare: Callable[[np.ndarray, np.ndarray, int, int], None] | None = None,
     ) -> None:
         self.images, self.targets, self.batch_size = np.asarray(images), np.asarray(targets), batch_size
         self.order, self.prepare = order, prepare
@@ -37,7 +33,7 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)
 
-    def room(self) -> tuple[Array, Array]:
+    def room(self) -> tuple[np.ndarray, np.ndarray]:
         """Return room for a block."""
         n = min(self.rows, len(self.images))
         return (
@@ -45,7 +41,7 @@ class Batches:
             np.empty((n, self.targets.shape[1]), self.targets.dtype),
         )
 
-    def epoch(self, k: int) -> Iterator[tuple[Array, Array]]:
+    def epoch(self, k: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the minibatches of epoch k, images (n, D) and targets (n, K), valid until the next is asked for."""
         order = self.order(k).permutation(len(self.images))
         blocks = -(-len(order) // self.rows)
@@ -58,7 +54,7 @@ class Batches:
                 for start in range(0, len(images), self.batch_size):
                     yield images[start : start + self.batch_size], targets[start : start + self.batch_size]
 
-    def fetch(self, order: Array, k: int, block: int) -> tuple[Array, Array]:
+    def fetch(self, order: np.ndarray, k: int, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a block of epoch k: the examples at its place in `order`."""
         rows = order[block * self.rows : (block + 1) * self.rows]
         images, targets = (room[: len(rows)] for room in self.rooms[block % 2])

@@ -1,16 +1,11 @@
 """Stand slanted digits upright, by their moments."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 CHUNK = 4096  # images at a time, so that memory stays flat
 
 
-def remove_skew(images: Array) -> Array:
+def remove_skew(images: np.ndarray) -> np.ndarray:
     """Return images (N, rows, columns) uint8, each sheared along its rows until it does not lean.
 
     The lean of an image is the regression of x on y with the pixels as weights, cov(x, y) / var(y); each row slides
@@ -27,7 +22,7 @@ def remove_skew(images: Array) -> Array:
     return upright
 
 
-def moments(images: Array) -> tuple[Array, Array]:
+def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the lean and the row of the center of mass of images (N, rows, columns): two arrays (N,)."""
     rows, columns = images.shape[1:]
     y, x = np.mgrid[:rows, :columns].reshape(2, -1).astype(np.float64)
@@ -40,7 +35,7 @@ def moments(images: Array) -> tuple[Array, Array]:
     return np.where(flat, 0, covariance / np.where(flat, 1, variance)), sy / mass
 
 
-def slide_rows(images: Array, shift: Array) -> Array:
+def slide_rows(images: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Return images (N, rows, columns) uint8 with pixel x of row r of image n taken from x + shift[n, r]."""
     N, rows, columns = images.shape
     shift = np.clip(shift, -columns, columns)  # farther out there is nothing but background

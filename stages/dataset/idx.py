@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 8
@@ -33,7 +30,7 @@ LOOKALIKES = {
 }
 
 
-def read(path: Path | str, sha256: str | None = None) -> Array:
+def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
     """Return the array in the IDX file at `path`: read-only, C-contiguous, in the machine's byte order.
 
     Raises OSError when the file cannot be read, and ValueError, before it allocates what the header claims, when the
@@ -54,7 +51,7 @@ def read(path: Path | str, sha256: str | None = None) -> Array:
     return array
 
 
-def parse(file: BinaryIO, size: int) -> tuple[Array, str]:
+def parse(file: BinaryIO, size: int) -> tuple[np.ndarray, str]:
     """Return the array in an open IDX file of `size` bytes, and the SHA-256 of these bytes, or raise ValueError."""
     head = file.read(4 + 4 * MOST_DIMENSIONS)
     dtype, shape = parse_header(head, size)
@@ -107,7 +104,9 @@ def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]
     return dtype, shape
 
 
-def check_labeled(images: Array, labels: Array, classes: int, images_path: Path | str, labels_path: Path | str) -> None:
+def check_labeled(
+    images: np.ndarray, labels: np.ndarray, classes: int, images_path: Path | str, labels_path: Path | str
+) -> None:
     """Raise ValueError unless images (N, rows, columns) uint8 and labels (N,) in 0..classes-1 make a labeled set."""
     if images.ndim != 3 or images.dtype != np.uint8:
         raise ValueError(f"{images_path}: holds {images.ndim}-D {images.dtype}, 3-D uint8 images expected")

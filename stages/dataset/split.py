@@ -1,14 +1,9 @@
 """Set validation examples aside."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
-def split(labels: Array, validation_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def split(labels: np.ndarray, validation_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation examples, each in ascending order.
 
     The validation examples are drawn class by class, and every class has the share there that it has in `labels`, to

@@ -5,32 +5,29 @@ start at zero.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Initializer = Callable[[np.random.Generator, int, int], Array]
+Initializer = Callable[[np.random.Generator, int, int], np.ndarray]
 
 
-def he_normal(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+def he_normal(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
     """Normal with variance 2 / inputs, for ReLU, which silences half (He et al., 2015)."""
     return np.sqrt(2 / inputs) * rng.standard_normal((inputs, outputs))
 
 
-def he_uniform(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+def he_uniform(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
     """Uniform with variance 2 / inputs (He et al., 2015)."""
     limit = np.sqrt(6 / inputs)
     return rng.uniform(-limit, limit, (inputs, outputs))
 
 
-def glorot_normal(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+def glorot_normal(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
     """Normal with variance 2 / (inputs + outputs), for tanh and sigmoid (Glorot and Bengio, 2010)."""
     return np.sqrt(2 / (inputs + outputs)) * rng.standard_normal((inputs, outputs))
 
 
-def glorot_uniform(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+def glorot_uniform(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
     """Uniform with variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
     limit = np.sqrt(6 / (inputs + outputs))
     return rng.uniform(-limit, limit, (inputs, outputs))

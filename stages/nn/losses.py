@@ -1,20 +1,15 @@
 """How wrong a prediction is, and which way each logit should move."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
-def softmax(logits: Array) -> Array:
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the probabilities (N, K) that belong to logits (N, K); each row sums to 1."""
     e = np.exp(logits - logits.max(axis=1, keepdims=True))  # shifted, so that no exponential overflows
     return e / e.sum(axis=1, keepdims=True)  # p = e^z / sum over k of e^z[k]
 
 
-def softmax_cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
+def softmax_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the mean loss over the batch, in nats, and its gradient with respect to the logits, (N, K).
 
     `targets` (N, K) holds a probability distribution a row, one-hot as a rule.
@@ -31,7 +26,7 @@ def softmax_cross_entropy(logits: Array, targets: Array) -> tuple[float, Array]:
     return loss, dz
 
 
-def smooth_labels(targets: Array, amount: float) -> Array:
+def smooth_labels(targets: np.ndarray, amount: float) -> np.ndarray:
     """Return targets (N, K) with the part `amount` of each row spread over all classes (Szegedy et al., 2016)."""
     K = targets.shape[1]
     return (1 - amount) * targets + targets.dtype.type(amount / K)  # t' = (1 - s) t + s / K

@@ -1,18 +1,15 @@
 """Layers in a row, standing on one long vector of parameters."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from stages.nn.initializers import Initializer
 from stages.nn.layers import ACTIVATIONS, Dense, Dropout, Layer
 
-Array = NDArray[Any]
 
-
-def carve(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+def carve(vector: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
     """Return views of `vector`, one for each shape, laid end to end."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True)]
@@ -45,13 +42,13 @@ class Network:
         for layer in self.dense:
             layer.W[:] = initializer(rng, layer.inputs, layer.outputs)
 
-    def forward(self, x: Array, rng: np.random.Generator | None = None) -> Array:
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return the logits (N, K) for x (N, D); with `rng`, in training, noise and all."""
         for layer in self.layers:
             x = layer.forward(x, rng)
         return x
 
-    def backward(self, dlogits: Array) -> None:
+    def backward(self, dlogits: np.ndarray) -> None:
         """Fill `grad` from dlogits (N, K) of the last `forward`."""
         dy = dlogits
         for layer in reversed(self.layers):
@@ -60,12 +57,12 @@ class Network:
                 break  # nobody asks for dL/dpixels: a third of the work is saved
             dy = layer.backward(dy)
 
-    def parameters(self) -> dict[str, Array]:
+    def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters by name: W1, b1, W2, b2, ..."""
         named = [(f"W{i}", layer.W, f"b{i}", layer.b) for i, layer in enumerate(self.dense, 1)]
         return {name: array for W, w, b, bias in named for name, array in ((W, w), (b, bias))}
 
-    def load(self, parameters: dict[str, Array]) -> None:
+    def load(self, parameters: dict[str, np.ndarray]) -> None:
         """Copy parameters by name into the network; ValueError when one is missing, misshapen or not finite."""
         for name, own in self.parameters().items():
             other = parameters.get(name)

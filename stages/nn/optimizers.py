@@ -5,12 +5,8 @@ direction over the gradient; an array of its own that it returns is only lent un
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
 class Optimizer:
@@ -23,15 +19,15 @@ class Optimizer:
     decoupled = False
     remembers: tuple[str, ...] = ()
 
-    def direction(self, grad: Array) -> Array:
+    def direction(self, grad: np.ndarray) -> np.ndarray:
         """Return the direction (P,) of the step for the gradient (P,)."""
         raise NotImplementedError
 
-    def memory(self) -> dict[str, Array]:
+    def memory(self) -> dict[str, np.ndarray]:
         """Return what it remembers, by name."""
         return {name: np.asarray(getattr(self, name)) for name in self.remembers}
 
-    def recall(self, memory: Mapping[str, Array]) -> None:
+    def recall(self, memory: Mapping[str, np.ndarray]) -> None:
         """Remember what another one's `memory` holds."""
         for name in self.remembers:
             setattr(self, name, memory[name].copy())
@@ -40,7 +36,7 @@ class Optimizer:
 class GradientDescent(Optimizer):
     """Straight downhill."""
 
-    def direction(self, grad: Array) -> Array:
+    def direction(self, grad: np.ndarray) -> np.ndarray:
         return grad
 
 
@@ -48,12 +44,12 @@ class Momentum(Optimizer):
     """A ball that rolls: v = momentum v + g (Polyak, 1964)."""
 
     remembers = ("velocity",)
-    velocity: Array | None = None
+    velocity: np.ndarray | None = None
 
     def __init__(self, momentum: float = 0.9) -> None:
         self.momentum = momentum
 
-    def direction(self, grad: Array) -> Array:
+    def direction(self, grad: np.ndarray) -> np.ndarray:
         if self.velocity is None:
             self.velocity = np.zeros_like(grad)
         self.velocity *= self.momentum
@@ -64,7 +60,7 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """A ball that looks where it will be: g + momentum v (Nesterov, 1983; Sutskever et al., 2013)."""
 
-    def direction(self, grad: Array) -> Array:
+    def direction(self, grad: np.ndarray) -> np.ndarray:
         if self.velocity is None:
             self.velocity = np.zeros_like(grad)
         self.velocity += grad
@@ -80,12 +76,12 @@ class Adam(Optimizer):
     """
 
     remembers = ("m", "v", "t")
-    t: int | Array = 0  # steps taken
+    t: int | np.ndarray = 0  # steps taken
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
-    def direction(self, grad: Array) -> Array:
+    def direction(self, grad: np.ndarray) -> np.ndarray:
         if self.t == 0:
             self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
         self.t = int(self.t) + 1
@@ -93,7 +89,7 @@ class Adam(Optimizer):
         self.v += (1 - self.beta2) * (grad * grad - self.v)  # mean of g^2
         m_hat = self.m / (1 - self.beta1**self.t)  # both began at zero: undo that bias
         v_hat = self.v / (1 - self.beta2**self.t)
-        direction: Array = m_hat / (np.sqrt(v_hat) + self.epsilon)
+        direction: np.ndarray = m_hat / (np.sqrt(v_hat) + self.epsilon)
         return direction
 
 

@@ -3,17 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.nn.losses import softmax_cross_entropy
 from stages.nn.network import Network
 from stages.nn.optimizers import Optimizer
 from stages.nn.schedules import Schedule
-
-Array = NDArray[Any]
 
 
 class Batches(Protocol):
@@ -21,7 +18,7 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, k: int) -> Iterable[tuple[Array, Array]]: ...
+    def epoch(self, k: int) -> Iterable[tuple[np.ndarray, np.ndarray]]: ...
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,16 @@ class Epoch:
     number: int  # from 1
     learning_rate: float  # of its last step
     loss: float  # mean over its minibatches of what was minimized, as it was before each step
-    state: Mapping[str, Array]  # all that `fit` needs to go on from here, valid until the next epoch is asked for
+    state: Mapping[str, np.ndarray]  # all that `fit` needs to go on from here, valid until the next epoch is asked for
 
 
 def loss_and_gradient(
-    network: Network, x: Array, targets: Array, *, weight_decay: float = 0.0, rng: np.random.Generator | None = None
+    network: Network,
+    x: np.ndarray,
+    targets: np.ndarray,
+    *,
+    weight_decay: float = 0.0,
+    rng: np.random.Generator | None = None,
 ) -> float:
     """Fill the network's `grad` for one minibatch, x (N, D) and targets (N, K); return the mean cross-entropy, in nats.
 
@@ -52,8 +54,8 @@ def loss_and_gradient(
 
 def train_step(
     network: Network,
-    x: Array,
-    targets: Array,
+    x: np.ndarray,
+    targets: np.ndarray,
     optimizer: Optimizer,
     learning_rate: float,
     *,
@@ -89,7 +91,7 @@ def fit(
     clip_norm: float | None = None,
     averaging: float = 0.0,
     noise: Callable[[int], np.random.Generator] | None = None,
-    state: Mapping[str, Array] | None = None,
+    state: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[Epoch]:
     """Train the network; yield once an epoch, with the network as it would be if training ended there.
 
@@ -130,7 +132,7 @@ def fit(
         yield Epoch(number, rate, total / steps, memory)
 
 
-def predict(network: Network, images: Array, chunk: int = 4096) -> Array:
+def predict(network: Network, images: np.ndarray, chunk: int = 4096) -> np.ndarray:
     """Return the logits (N, K) for images (N, D), a chunk at a time, so that memory stays flat."""
     K = network.dense[-1].outputs
     logits = np.empty((len(images), K), network.theta.dtype)

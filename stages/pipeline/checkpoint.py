@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.pipeline import files
-
-Array = NDArray[Any]
 
 SECONDS = 1.0  # between two checkpoints, at least
 
@@ -28,7 +25,7 @@ class Checkpoint:
     def __init__(self, path: Path | str, key: str) -> None:
         self.path, self.key, self.saved = Path(path), key, time.monotonic()
 
-    def load(self) -> dict[str, Array] | None:
+    def load(self) -> dict[str, np.ndarray] | None:
         """Return what an interrupted run saved last, or None; tell on standard error why a file is of no use."""
         if not self.path.exists():
             return None

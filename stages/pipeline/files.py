@@ -20,10 +20,7 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-
-Array = NDArray[Any]
 
 PLACES = ("data", "models", "reports")  # where the stages write
 UNFINISHED = ".unfinished"  # ends the name of a file that is being written
@@ -77,7 +74,7 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_array(path: Path | str, array: Array) -> None:
+def write_array(path: Path | str, array: np.ndarray) -> None:
     """Write one array as `.npy`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         # Into a file that it knows to be one, NumPy writes through C's buffers, and does not notice when the last of
@@ -85,7 +82,7 @@ def write_array(path: Path | str, array: Array) -> None:
         np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
 
 
-def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> Array:
+def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> np.ndarray:
     """Return the `.npy` array of float32 at `path`, left on disk: rows are read as they are asked for.
 
     ValueError unless it has this shape, where None stands for any size, and this digest, if one is given.
@@ -93,7 +90,7 @@ def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | No
     with explained(path):
         with Path(path).open("rb") as file:
             check_size(file, Path(path).stat().st_size)
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
@@ -117,7 +114,7 @@ def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
             archive.writestr(member, data.getbuffer())
 
 
-def read_arrays(path: Path | str) -> dict[str, Array]:
+def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Return all arrays of an uncompressed `.npz`, by name.
 
     Nothing is allocated before its size is known to be in the file; ValueError for what is torn, compressed or pickled.

@@ -10,12 +10,12 @@ YAML is read as DVC reads it, version 1.2, where `1e-3` is a number.
 import difflib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,8 +24,22 @@ PARAMS = Path("params.yaml")
 LARGEST = 2**20  # bytes; a file written by hand is far smaller
 DEEPEST = 20  # levels of nesting; neither params.yaml nor the catalog needs more than five
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+
 Place = tuple[str | int, ...]  # the way to a value, such as ("train", "hidden", 0)
 Lines = dict[Place, int]  # the line, counted from 1, on which the value at a place starts
+
+
+class Choice:
+    """Marks text as one of the keys of a table: `Annotated[str, Choice(OPTIMIZERS)]`."""
+
+    def __init__(self, table: Iterable[str]) -> None:
+        self.names = list(table)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.literal_schema(self.names)
 
 
 def read(function: Callable[..., None]) -> dict[str, Any]:
@@ -76,11 +90,17 @@ def read_as(kind: Any, path: Path | str) -> Any:
 
 
 def schema_of(function: Callable[..., None]) -> type[BaseModel]:
-    """Return the pydantic model whose fields are the keyword arguments of `function`."""
-    fields: dict[str, Any] = {
-        name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
-    }
+    """Return the pydantic model whose fields are the keyword arguments of `function`.
+
+    Those are its parameters, or the keys of a TypedDict: `def train(**settings: Unpack[Settings])`.
+    """
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            (keys,) = get_args(parameter.annotation)
+            fields |= {key: (kind, ...) for key, kind in get_type_hints(keys, include_extras=True).items()}
+        else:
+            fields[name] = (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
     config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, title=function.__name__)
     return create_model(function.__name__, __config__=config, **fields)
 

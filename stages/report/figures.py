@@ -15,9 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
 P = ParamSpec("P")
 
 # Okabe and Ito's colors (2008), told apart with any color vision.
@@ -110,7 +108,7 @@ def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None
 
 
 @styled
-def confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
+def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """Which class was taken for which: counts (K, K), rows actual. Only the mistakes are colored."""
     K = len(classes)
     mistakes = counts * ~np.eye(K, dtype=bool)
@@ -147,7 +145,9 @@ def confusion_matrix(counts: Array, classes: Sequence[str]) -> Figure:
 
 
 @styled
-def predictions(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
+def predictions(
+    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
+) -> Figure:
     """A grid of test images (n, rows, columns) with class and confidence (n,) of each; mistakes are framed, crossed."""
     wrong = int((actual != predicted).sum())
     shown = f"Predicted class and confidence, {counted(len(images), 'test image')} drawn from {total:,}: "
@@ -156,7 +156,9 @@ def predictions(images: Array, actual: Array, predicted: Array, confidence: Arra
 
 
 @styled
-def mistakes(images: Array, actual: Array, predicted: Array, confidence: Array, total: int) -> Figure:
+def mistakes(
+    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
+) -> Figure:
     """The misclassified test images (n, rows, columns) of the highest confidence (n,), of `total` mistakes."""
     if not total:
         figure = Figure(figsize=(6, 1.2))
@@ -167,7 +169,9 @@ def mistakes(images: Array, actual: Array, predicted: Array, confidence: Array, 
     return image_grid(images, actual, predicted, confidence, title, columns=8)
 
 
-def image_grid(images: Array, actual: Array, predicted: Array, confidence: Array, title: str, columns: int) -> Figure:
+def image_grid(
+    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, title: str, columns: int
+) -> Figure:
     """Images (n, rows, columns), `columns` a line, each under its predicted class and confidence (n,).
 
     Where the actual class (n,) is another, that is there too.
@@ -194,8 +198,8 @@ def image_grid(images: Array, actual: Array, predicted: Array, confidence: Array
 
 
 def mosaic(
-    images: Array, columns: int, gap: tuple[float, float], background: float
-) -> tuple[Array, list[tuple[int, int]]]:
+    images: np.ndarray, columns: int, gap: tuple[float, float], background: float
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Lay images (n, rows, columns) on one canvas; return it and the (top, left) of each. The gap is in image sizes."""
     n, height, width = images.shape
     above, beside = round(gap[0] * height), round(gap[1] * width)
@@ -208,7 +212,7 @@ def mosaic(
     return canvas, cells
 
 
-def plate(canvas: Array, width: float) -> tuple[Figure, Axes]:
+def plate(canvas: np.ndarray, width: float) -> tuple[Figure, Axes]:
     """A figure of `width` inches with bare axes for a canvas (rows, columns), and room for a title."""
     figure = Figure(figsize=(width, width * canvas.shape[0] / canvas.shape[1] + 0.5))
     axes = figure.subplots()
@@ -217,7 +221,7 @@ def plate(canvas: Array, width: float) -> tuple[Figure, Axes]:
 
 
 @styled
-def first_layer(W: Array, image_shape: tuple[int, int], total: int) -> Figure:
+def first_layer(W: np.ndarray, image_shape: tuple[int, int], total: int) -> Figure:
     """What each hidden unit looks for: its incoming weights, a column of W (D, n), as an image."""
     limit = float(np.quantile(np.abs(W), 0.995)) or 1.0
     canvas, _ = mosaic(W.T.reshape(-1, *image_shape), 16, gap=(0.1, 0.1), background=np.nan)
@@ -229,7 +233,7 @@ def first_layer(W: Array, image_shape: tuple[int, int], total: int) -> Figure:
 
 
 @styled
-def reliability(count: Array, confidence: Array, accuracy: Array, error: float) -> Figure:
+def reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, error: float) -> Figure:
     """Accuracy against mean confidence of each bin, and its count of images: (bins,) each."""
     figure = Figure(figsize=(5.6, 6.0))
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)

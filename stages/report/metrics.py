@@ -1,19 +1,14 @@
 """Numbers from predictions."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
-def accuracy(scores: Array, labels: Array) -> float:
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the part of the rows of scores (N, K), logits or probabilities, whose largest entry is at the label."""
     return float((scores.argmax(axis=1) == labels).mean())
 
 
-def confusion(labels: Array, predicted: Array, classes: int) -> Array:
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Return how often each class, a row, was taken for each class, a column: counts (K, K).
 
     `labels` and `predicted` are class numbers (N,).
@@ -21,7 +16,7 @@ def confusion(labels: Array, predicted: Array, classes: int) -> Array:
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def per_class(counts: Array) -> tuple[Array, Array, Array]:
+def per_class(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return precision, recall and F1 of each class, (K,) each, from a confusion matrix; 0 where there is nothing."""
     right, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
     precision = right / np.maximum(predicted, 1)
@@ -30,7 +25,7 @@ def per_class(counts: Array) -> tuple[Array, Array, Array]:
     return precision, recall, f1
 
 
-def calibration(confidence: Array, correct: Array, bins: int) -> tuple[Array, Array, Array]:
+def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return count, mean confidence and accuracy of each of `bins` equal bins of confidence; 0 in an empty bin.
 
     `confidence` (N,) lies in 0..1; `correct` (N,) is true where the prediction was right; (bins,) each comes back.
@@ -43,7 +38,7 @@ def calibration(confidence: Array, correct: Array, bins: int) -> tuple[Array, Ar
     return count, mean_confidence, mean_accuracy
 
 
-def expected_calibration_error(confidence: Array, correct: Array, bins: int) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
     """Return the mean gap between confidence and accuracy over the bins, by their counts (Guo et al., 2017)."""
     count, mean_confidence, mean_accuracy = calibration(confidence, correct, bins)
     return float((count * np.abs(mean_confidence - mean_accuracy)).sum() / count.sum())

@@ -183,7 +183,7 @@ class Repository:
 
     def cure(self, root):
         """Do what the doctor says; yield what fails."""
-        result = project.run(root, "python", "-m", "stages.pipeline.doctor")
+        result = project.run(root, "python", "-m", "tools.doctor")
         for line in result.stdout.splitlines():
             if line.startswith("    "):
                 done = project.run(root, "sh", "-c", line)
@@ -192,7 +192,7 @@ class Repository:
 
     def sound(self, root):
         """What the doctor still finds in the end."""
-        result = project.run(root, "python", "-m", "stages.pipeline.doctor")
+        result = project.run(root, "python", "-m", "tools.doctor")
         if result.returncode:
             yield f"the doctor finds {result.stdout}{result.stderr}"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # a process that forks should have one thread
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
 
 import environment  # noqa: E402
 import inject  # noqa: E402

@@ -34,5 +34,5 @@ def test_the_page_of_the_model_tells_the_arrays(finished):
 
 def test_the_doctor_counts_what_the_page_on_reliability_shows(finished):
     _, shown = block("docs/reliability.md", "console").splitlines()
-    result = project.run(finished, "python", "-m", "stages.pipeline.doctor")
+    result = project.run(finished, "python", "-m", "tools.doctor")
     assert result.stdout == shown + "\n"

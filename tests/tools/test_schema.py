@@ -7,15 +7,15 @@ import project
 import pytest
 from pydantic import ValidationError
 
-from docs import generate
 from stages.evaluate import evaluate
 from stages.fetch import fetch
 from stages.pipeline import params
 from stages.plot import plot
 from stages.preprocess import preprocess
 from stages.train import train
+from tools import docs
 
-SCHEMA = json.loads(generate.schema())
+SCHEMA = json.loads(docs.schema())
 CONTENT, _ = params.load(project.ROOT / "params.yaml")
 WRONG = [-1, -0.5, 0, 1, 0.5, 10**30, True, None, "", "relu", "1", [], [0], [1] * 20, {}]  # each so for some key
 

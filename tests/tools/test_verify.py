@@ -3,9 +3,10 @@
 import copy as copies
 import subprocess
 
-import lockfile
 import project
 import pytest
+
+from tools import verify as lockfile
 
 
 def test_the_committed_results_are_fresh():
@@ -75,6 +76,6 @@ def test_another_machine_may_differ_in_training_alone(copy, stage, code, said):
         assert len(lockfile.different(lock, changed)) == 1
         with (copy / "dvc.lock").open("w") as file:
             lockfile.YAML().dump(changed, file)
-    result = project.run(copy, "python", str(project.ROOT / "tests/lockfile.py"))
+    result = project.run(copy, "python", str(project.ROOT / "tools/verify.py"))
     assert result.returncode == code, result.stderr
     assert said in result.stdout.splitlines()

@@ -8,13 +8,13 @@ RAW_FILES = {  # the names in data/raw, whatever the files are called at their s
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
-LEARNED_FROM = [f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
-HELD_OUT = ["test_images.npy", "test_targets.npy"]
+TRAINING_ARRAYS = [f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
+TEST_ARRAYS = ["test_images.npy", "test_targets.npy"]
 STRICT = {"extra": "forbid", "allow_inf_nan": False}  # for who reads these types from a file
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawDataset:
     """What data/raw holds: data/raw/dataset.json."""
 
     title: str
@@ -30,7 +30,7 @@ class Raw:
 
 
 @dataclass(frozen=True)
-class Processed:
+class TrainingInputs:
     """What training reads in data/processed, and what new images need to be treated alike: inputs.json there."""
 
     title: str
@@ -43,19 +43,19 @@ class Processed:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        if set(self.sha256) != set(LEARNED_FROM):
+        if set(self.sha256) != set(TRAINING_ARRAYS):
             raise ValueError("sha256 must be given for each of the four arrays")
         if len(self.classes) < 2 or min(self.image_shape) < 1 or self.std <= 0:
             raise ValueError("classes must be two or more, image_shape and std positive")
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class TestInputs:
     """What evaluation alone reads: data/processed/test.json. Training does not know that it is there."""
 
     sha256: dict[str, str]  # of each array
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        if set(self.sha256) != set(HELD_OUT):
+        if set(self.sha256) != set(TEST_ARRAYS):
             raise ValueError("sha256 must be given for both arrays")

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HARNESS = Path(__file__).with_name("faults")
+HARNESS = Path(__file__).parents[1] / "faults"
 
 # What a stage would be that renames a file into its place even when it could not be written to its end.
 HASTY = """

@@ -119,7 +119,7 @@ def test_an_original_file_with_another_pixel(here, name, path):
     refused(here, name, path, "SHA-256 is ")
 
 
-RAW, PROCESSED, HELD_OUT = "data/raw/dataset.json", "data/processed/inputs.json", "data/processed/test.json"
+RAW, PROCESSED, TEST_ARRAYS = "data/raw/dataset.json", "data/processed/inputs.json", "data/processed/test.json"
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ RAW, PROCESSED, HELD_OUT = "data/raw/dataset.json", "data/processed/inputs.json"
         ("train", PROCESSED, {"image_shape": [28]}, "image_shape: 1: Field required"),
         ("train", PROCESSED, {"image_shape": [28, 27]}, "holds float32 of shape (300, 784); float32 of any x 756"),
         ("train", PROCESSED, {"classes": ["0", "1"]}, "holds float32 of shape (300, 10); float32 of any x 2"),
-        ("evaluate", HELD_OUT, {"sha256": {"test_images.npy": "x"}}, "sha256 must be given for both"),
-        ("evaluate", HELD_OUT, {"more": 1}, "more: Unexpected keyword argument"),
+        ("evaluate", TEST_ARRAYS, {"sha256": {"test_images.npy": "x"}}, "sha256 must be given for both"),
+        ("evaluate", TEST_ARRAYS, {"more": 1}, "more: Unexpected keyword argument"),
     ],
 )
 def test_a_record_that_is_none(here, name, path, changes, said):

@@ -20,7 +20,7 @@ TOKENS = {"data/validated"}  # a dep by its existence: nobody reads what stands 
 def observe(root, *arguments):
     """Run stages again under DVC; return what each did: the files read and written, and the sections read."""
     log = root.parent / "observed"
-    variables = {"PYTHONPATH": str(project.ROOT / "tests/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {"PYTHONPATH": str(project.ROOT / "tests/support/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
     project.repro(root, "--force", *arguments, OBSERVED=str(log), **variables)
     stages = {}
     for line in log.read_text().splitlines():

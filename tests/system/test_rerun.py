@@ -9,7 +9,7 @@ import project
 import pytest
 from ruamel.yaml import YAML
 
-from docs import generate
+from tools import docs
 
 DVC = YAML(typ="safe").load(project.ROOT / "dvc.yaml")["stages"]
 # Another value for every key, one that tells.
@@ -54,7 +54,7 @@ LESS = {
 
 def outputs(*names):
     """What stages make."""
-    return set().union(*(generate.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
+    return set().union(*(docs.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
 
 
 def contents(root):
@@ -76,7 +76,7 @@ def rerun(copy, repro):
     """
 
     def rerun(changed, change, *arguments):
-        runs, may_run = generate.effects(DVC, changed)
+        runs, may_run = docs.effects(DVC, changed)
         before = contents(copy)
         change(copy, *arguments)
         ran = repro()
@@ -90,7 +90,7 @@ def rerun(copy, repro):
 
 
 def test_the_page_and_the_schema_are_fresh():
-    for path, text in generate.DERIVED.items():
+    for path, text in docs.DERIVED.items():
         assert (project.ROOT / path).read_text(encoding="utf-8") == text(), f"run `make docs`, which writes {path}"
 
 
@@ -106,17 +106,17 @@ def test_a_key(rerun, section, key):
     if (section, key) in LESS:
         assert different == LESS[section, key]
     elif key != "blas_threads":  # that may change the last bits, or not
-        runs, may_run = generate.effects(DVC, changed)
+        runs, may_run = docs.effects(DVC, changed)
         for name in {*runs, *may_run} - {"validate"}:
             assert different & outputs(name), f"{name} gives what it gave before: choose another value"
 
 
-@pytest.mark.parametrize("module", generate.modules(project.ROOT))
+@pytest.mark.parametrize("module", docs.modules(project.ROOT))
 def test_a_comment_in_a_module_reruns_its_stages_and_stops_there(rerun, module):
     assert rerun({module}, comment, module) == set()
 
 
-@pytest.mark.parametrize("name", generate.data_files(DVC))
+@pytest.mark.parametrize("name", docs.data_files(DVC))
 def test_a_file_of_data(rerun, warm_path, name):
     assert rerun({name}, come_out_different, name, warm_path) >= ({name} & outputs("validate", "fetch", "preprocess"))
 
@@ -172,7 +172,7 @@ def note_digest(record, file):
 def come_out_different(root, name, path):
     """Let DVC take another, valid content of a file for what its stage made."""
     file = root / name
-    if name == generate.CONSTANT:
+    if name == docs.CONSTANT:
         replace(file, b"valid\n")
     elif name.endswith((".json", ".yaml")):
         replace(file, file.read_bytes().replace(b"Drawn", b"Sketched") + b"\n")  # another title, where there is one

@@ -8,12 +8,12 @@ import sys
 import project
 import pytest
 
-from stages.pipeline import doctor
+from tools import doctor
 
 
 def examine(root):
     """What the doctor says, and its exit code."""
-    result = project.run(root, "python", "-m", "stages.pipeline.doctor")
+    result = project.run(root, "python", "-m", "tools.doctor")
     assert "Traceback" not in result.stderr, result.stderr
     return result.returncode, result.stdout + result.stderr
 

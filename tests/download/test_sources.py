@@ -13,7 +13,7 @@ import tracemalloc
 import pytest
 
 from stages.dataset import sources
-from stages.dataset.sources import Dataset, Fetcher, File, Package, Source
+from stages.download.sources import Dataset, Fetcher, File, Package, Source
 
 GOOD = bytes(range(256)) * 40
 PACKED = gzip.compress(GOOD, mtime=0)

@@ -27,7 +27,7 @@ import requests
 import urllib3
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError
 
-from stages.dataset.facts import RAW_FILES
+from stages.dataset.records import RAW_FILES
 
 CHUNK = 2**16  # bytes read at a time, at most
 OVERHEAD = 2**16  # bytes by which gzip may make a file longer than it was
