@@ -17,7 +17,7 @@ from stages.nn.losses import smooth_labels
 from stages.nn.network import multilayer_perceptron
 from stages.nn.optimizers import Nesterov
 from stages.nn.schedules import one_cycle
-from stages.nn.training import fit, predict
+from stages.nn.training import fit
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -51,9 +51,9 @@ def ours(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
     targets = smooth_labels(np.eye(classes, dtype=np.float32)[labels], job.label_smoothing)
     batches = Batches(images, targets, job.batch_size, lambda epoch: np.random.default_rng([job.seed, 2, epoch]))
     options = {"epochs": job.epochs, "learning_rate": job.learning_rate, "weight_decay": job.weight_decay}
-    yield partial(predict, network)
+    yield network.predict
     for _ in fit(network, batches, Nesterov(MOMENTUM), one_cycle, **options):
-        yield partial(predict, network)
+        yield network.predict
 
 
 def pytorch(images: np.ndarray, labels: np.ndarray, job: Job, compiled: bool = False) -> Iterator[Predict]:

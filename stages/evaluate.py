@@ -1,42 +1,39 @@
 """Score the trained network, once, on the test digits."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.dataset.arrays import check_examples
-from stages.dataset.records import TestInputs
+from stages.dataset.records import TestInputs, check_model
 from stages.nn.losses import softmax, softmax_cross_entropy
-from stages.nn.network import Network, multilayer_perceptron
-from stages.nn.training import predict
+from stages.nn.network import from_arrays
 from stages.pipeline import files, stage
+from stages.pipeline.params import Threads
 from stages.report import metrics
 
-TEST_ARRAYS = Path("data/processed/test.json")
+TEST_INPUTS = Path("data/processed/test.json")
 TEST_IMAGES = Path("data/processed/test_images.npy")
 TEST_TARGETS = Path("data/processed/test_targets.npy")
 MODEL = Path("models/network.npz")
 
 
-def evaluate(
-    *,
-    calibration_bins: Annotated[int, Field(ge=1, le=1000, description="bins of the expected calibration error")],
-    blas_threads: Annotated[int, Field(ge=1, le=256, description="processor threads of a matrix product")],
-) -> None:
-    """Write reports/metrics.json, reports/predictions.csv (a row a test image) and reports/classes.csv."""
+def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_threads: Threads) -> None:
+    """Write reports/metrics.json, reports/predictions.csv (a row per test image) and reports/classes.csv."""
     model = files.read_arrays(MODEL)
-    network = load_network(model)
-    sha256 = files.read_json(TEST_ARRAYS, TestInputs).sha256
-    images = files.read_array(TEST_IMAGES, (None, network.dense[0].inputs), sha256[TEST_IMAGES.name])
-    targets = files.read_array(TEST_TARGETS, (None, network.dense[-1].outputs), sha256[TEST_TARGETS.name])
+    with files.explained(MODEL):
+        network = from_arrays(model)
+        inputs, outputs = network.dense[0].inputs, network.dense[-1].outputs
+        classes, _ = check_model(model, inputs, outputs)
+    sha256 = files.read_json(TEST_INPUTS, TestInputs).sha256
+    images = files.read_array(TEST_IMAGES, (None, inputs), sha256[TEST_IMAGES.name])
+    targets = files.read_array(TEST_TARGETS, (None, outputs), sha256[TEST_TARGETS.name])
     check_examples(images, targets, TEST_IMAGES)
 
     with threadpool_limits(blas_threads, user_api="blas"):
-        logits = predict(network, images)
+        logits = network.predict(images)
     loss, _ = softmax_cross_entropy(logits, targets)
     probabilities, labels = softmax(logits), targets.argmax(axis=1)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -48,13 +45,12 @@ def evaluate(
         "confidence": float(confidence.mean(dtype=float)),
         "calibration_error": metrics.expected_calibration_error(confidence, correct, calibration_bins),
     }
-    classes = model["classes"]
     files.write_json("reports/metrics.json", {name: round(value, 6) for name, value in scores.items()})
     files.write_rows(
         "reports/predictions.csv",
         (
-            {"actual": classes[label], "predicted": classes[guess], "confidence": f"{sure:.6f}"}
-            for label, guess, sure in zip(labels, predicted, confidence, strict=True)
+            {"actual": classes[actual], "predicted": classes[guess], "confidence": f"{probability:.6f}"}
+            for actual, guess, probability in zip(labels, predicted, confidence, strict=True)
         ),
     )
     counts = metrics.confusion(labels, predicted, len(classes))
@@ -66,26 +62,6 @@ def evaluate(
         ),
     )
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
-
-
-def load_network(model: dict[str, np.ndarray]) -> Network:
-    """Return the network in `model`, the arrays of models/network.npz; ValueError when they do not make one."""
-    try:
-        layers = sum(name.startswith("W") for name in model)
-        if any(model[f"{letter}{i}"].dtype != np.float32 for i in range(1, layers + 1) for letter in "Wb"):
-            raise ValueError("its weights are not float32")
-        sizes = [len(model["W1"]), *(model[f"b{i}"].size for i in range(1, layers + 1))]
-        network = multilayer_perceptron(sizes, str(model["activation"]))
-        network.load(model)
-        if model["image_shape"].shape != (2,) or model["image_shape"].dtype.kind not in "iu":
-            raise ValueError("image_shape must be two whole numbers")
-        if sizes[0] != math.prod(model["image_shape"].tolist()) or sizes[-1] != len(model["classes"]):
-            raise ValueError("its layers do not fit its image_shape and classes")
-    except KeyError as error:
-        raise ValueError(f"{MODEL}: has no {error}; run `make doctor`") from None
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{MODEL}: {error}; run `make doctor`") from None
-    return network
 
 
 if __name__ == "__main__":

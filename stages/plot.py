@@ -1,6 +1,5 @@
 """Draw what the reports say."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,10 @@ import numpy as np
 from pydantic import Field
 
 from stages.dataset import idx
-from stages.dataset.records import RawDataset
+from stages.dataset.records import RawDataset, check_model
+from stages.nn.network import from_arrays
 from stages.pipeline import files, stage
+from stages.pipeline.params import Seed
 from stages.report import figures, metrics
 
 FIGURES = Path("reports/figures")
@@ -22,17 +23,20 @@ PREDICTIONS = Path("reports/predictions.csv")
 
 def plot(
     *,
-    seed: Annotated[int, Field(ge=0, lt=2**32, description="draws the example images")],
-    examples: Annotated[int, Field(ge=1, le=200, description="test images in the grid of predictions")],
-    mistakes: Annotated[int, Field(ge=1, le=200, description="most confident mistakes shown")],
-    units: Annotated[int, Field(ge=1, le=256, description="first-layer units shown, the strongest first")],
-    calibration_bins: Annotated[int, Field(ge=1, le=1000, description="bins of the reliability diagram")],
-    dpi: Annotated[int, Field(ge=50, le=600, description="dots an inch of the figures")],
+    seed: Seed,
+    examples: Annotated[int, Field(ge=1, le=200)],
+    mistakes: Annotated[int, Field(ge=1, le=200)],
+    units: Annotated[int, Field(ge=1, le=256)],
+    calibration_bins: Annotated[int, Field(ge=1, le=1000)],
+    dpi: Annotated[int, Field(ge=50, le=600)],
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
     raw: RawDataset = files.read_json(RAW, RawDataset)
     images = idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name])
-    W, image_shape = read_first_layer()
+    model = files.read_arrays(MODEL)
+    with files.explained(MODEL):
+        network = from_arrays(model)
+        _, image_shape = check_model(model, network.dense[0].inputs, network.dense[-1].outputs)
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
     history = files.read_rows(HISTORY, ["epoch"], scores)
     rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])
@@ -43,15 +47,16 @@ def plot(
     correct = actual == predicted
 
     number = {name: i for i, name in enumerate(raw.classes)}
-    strangers = {*actual, *predicted} - {*number}
-    if strangers or confidence.min() < 0 or confidence.max() > 1:
+    unknown_classes = {*actual, *predicted} - {*number}
+    if unknown_classes or confidence.min() < 0 or confidence.max() > 1:
         raise ValueError(
-            f"{PREDICTIONS}: holds a class that is not in {RAW}, or a confidence outside 0..1; run `make doctor`"
+            f"{PREDICTIONS}: contains a class that is not in {RAW}, or a confidence outside 0..1; run `make doctor`"
         )
     labels, guesses = (np.array([number[name] for name in names]) for names in (actual, predicted))
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)
     worst = worst[np.argsort(-confidence[worst], kind="stable")][:mistakes]
+    W = network.dense[0].W
     strongest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
     error = metrics.expected_calibration_error(confidence, correct, calibration_bins)
@@ -72,20 +77,6 @@ def plot(
         with files.replacing(FIGURES / f"{name}.png") as temporary:
             figures.save(figure, temporary, dpi)
     print(f"{len(drawings)} figures in {FIGURES}")
-
-
-def read_first_layer() -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the weights (D, M) of the model's first layer and the shape of an image (rows, columns), checked."""
-    model = files.read_arrays(MODEL)
-    W, image_shape = model.get("W1"), model.get("image_shape")
-    if W is None or W.ndim != 2 or W.dtype != np.float32 or not np.isfinite(W).all():
-        raise ValueError(f"{MODEL}: W1 must be a matrix of finite float32; run `make doctor`")
-    if image_shape is None or image_shape.shape != (2,) or image_shape.dtype.kind not in "iu":
-        raise ValueError(f"{MODEL}: image_shape must be two whole numbers; run `make doctor`")
-    if math.prod(image_shape.tolist()) != len(W):
-        raise ValueError(f"{MODEL}: W1 and image_shape do not agree; run `make doctor`")
-    rows, columns = image_shape.tolist()
-    return W, (rows, columns)
 
 
 if __name__ == "__main__":

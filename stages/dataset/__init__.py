@@ -1,1 +1,1 @@
-"""The digits: where they come from, how their bytes become arrays, how they are served in minibatches."""
+"""The digits: from IDX bytes to arrays, and from arrays to minibatches."""

@@ -1,12 +1,14 @@
-"""From pixels and labels to what a network takes: flat normalized rows and one-hot targets."""
+"""From images and labels to what a network takes: flat normalized rows and one-hot targets."""
 
 from pathlib import Path
 
 import numpy as np
 
+from stages.dataset.deskew import remove_skew
+
 
 def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of all pixels of uint8 images, exact: they are sums of whole numbers."""
+    """Return mean and standard deviation of all pixels of uint8 images; exact, because they are sums of integers."""
     counts = np.bincount(images.reshape(-1), minlength=256)
     level = np.arange(256)
     n = int(counts.sum())
@@ -26,16 +28,24 @@ def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
     return flat
 
 
+def prepare(images: np.ndarray, deskew: bool, mean: float, std: float) -> np.ndarray:
+    """Treat new uint8 images (N, rows, columns) as the training images were; return float32 (N, rows * columns).
+
+    `deskew`, `mean` and `std` are in data/processed/inputs.json and in the model file.
+    """
+    return normalize(remove_skew(images) if deskew else images, mean, std)
+
+
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 targets (N, classes): 1 in the column of the label, 0 elsewhere."""
     return np.eye(classes, dtype=np.float32)[labels]
 
 
 def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) -> None:
-    """Raise ValueError unless images (N, D) and targets (N, K) are equally many, finite, and one-hot."""
+    """Raise ValueError unless images (N, D) and targets (N, K) have equal length and are finite and one-hot."""
     if len(images) != len(targets):
         raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; run `make doctor`")
-    if not np.isfinite(images.sum()):  # cheaper than to ask each, and as good: normalized pixels are small
-        raise ValueError(f"{path}: holds a pixel that is not finite; run `make doctor`")
+    if not np.isfinite(images.sum()):  # cheaper than checking each pixel, and as good: normalized pixels are small
+        raise ValueError(f"{path}: contains a pixel that is not finite; run `make doctor`")
     if not np.array_equal(targets.max(axis=1), targets.sum(axis=1)) or not np.isin(targets, (0, 1)).all():
-        raise ValueError(f"{path}: holds a target that is not one-hot; run `make doctor`")
+        raise ValueError(f"{path}: contains a target that is not one-hot; run `make doctor`")

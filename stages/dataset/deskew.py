@@ -1,4 +1,4 @@
-"""Stand slanted digits upright, by their moments."""
+"""Deskewing: make slanted digits upright, by their image moments."""
 
 import numpy as np
 
@@ -6,28 +6,28 @@ CHUNK = 4096  # images at a time, so that memory stays flat
 
 
 def remove_skew(images: np.ndarray) -> np.ndarray:
-    """Return images (N, rows, columns) uint8, each sheared along its rows until it does not lean.
+    """Return images (N, rows, columns) uint8, each sheared horizontally so that it is not slanted.
 
-    The lean of an image is the regression of x on y with the pixels as weights, cov(x, y) / var(y); each row slides
-    by the lean times its distance from the center of mass, with linear interpolation between pixels (the deslanting
-    of LeCun et al., 1998). Blank images and single rows stay as they are. The moments are sums of whole numbers, so
-    the result does not depend on the machine.
+    The slant of an image is the regression of x on y with the pixels as weights, cov(x, y) / var(y); each row is
+    shifted by the slant times its distance from the center of mass, with linear interpolation between pixels (the
+    deslanting of LeCun et al., 1998). Blank images and single rows are left unchanged. The moments are sums of
+    integers, so the result is the same on every machine.
     """
     upright = np.empty_like(images)
     for start in range(0, len(images), CHUNK):
         chunk = images[start : start + CHUNK]
-        lean, center = moments(chunk)
+        slant, center = moments(chunk)
         row = np.arange(images.shape[1])
-        upright[start : start + CHUNK] = slide_rows(chunk, lean[:, None] * (row - center[:, None]))
+        upright[start : start + CHUNK] = shift_rows(chunk, slant[:, None] * (row - center[:, None]))
     return upright
 
 
 def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lean and the row of the center of mass of images (N, rows, columns): two arrays (N,)."""
+    """Return the slant and the row of the center of mass of images (N, rows, columns): two arrays (N,)."""
     rows, columns = images.shape[1:]
     y, x = np.mgrid[:rows, :columns].reshape(2, -1).astype(np.float64)
     basis = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=1)
-    mass, sx, sy, sxy, syy = (images.reshape(len(images), -1).astype(np.float64) @ basis).T  # exact: whole numbers
+    mass, sx, sy, sxy, syy = (images.reshape(len(images), -1).astype(np.float64) @ basis).T  # exact: integers
     mass = np.maximum(mass, 1)
     covariance = sxy / mass - (sx / mass) * (sy / mass)
     variance = syy / mass - (sy / mass) ** 2
@@ -35,14 +35,14 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(flat, 0, covariance / np.where(flat, 1, variance)), sy / mass
 
 
-def slide_rows(images: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def shift_rows(images: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Return images (N, rows, columns) uint8 with pixel x of row r of image n taken from x + shift[n, r]."""
     N, rows, columns = images.shape
-    shift = np.clip(shift, -columns, columns)  # farther out there is nothing but background
+    shift = np.clip(shift, -columns, columns)  # farther out there is only background
     whole = np.floor(shift).astype(np.intp)
-    part = (shift - whole).astype(np.float32).reshape(-1, 1)
+    fraction = (shift - whole).astype(np.float32).reshape(-1, 1)
     padded = np.pad(images, ((0, 0), (0, 0), (columns, columns + 1))).reshape(N * rows, -1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, columns + 1, axis=1)
     taken = windows[np.arange(N * rows), columns + whole.reshape(-1)].astype(np.float32)  # (N rows, columns + 1)
-    slid = (1 - part) * taken[:, :-1] + part * taken[:, 1:]
-    return np.rint(slid).astype(np.uint8).reshape(images.shape)
+    shifted = (1 - fraction) * taken[:, :-1] + fraction * taken[:, 1:]
+    return np.rint(shifted).astype(np.uint8).reshape(images.shape)

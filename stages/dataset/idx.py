@@ -1,4 +1,4 @@
-"""Parse the IDX format of the original digits, and refuse what is not that.
+"""Read the IDX format of the original digits, and reject anything else.
 
     byte 0, 1      0
     byte 2         type of the items, see TYPES
@@ -6,8 +6,8 @@
     4 bytes each   the size of each dimension, big-endian
     the rest       the items, big-endian, the last dimension running fastest
 
-Everything is checked against the size of the file before anything as large as the header claims is allocated, and
-no more memory is taken than the file has bytes.
+The header is checked against the size of the file before anything is allocated, so no more memory is used than the
+file has bytes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MOST_DIMENSIONS = 8
+MAX_DIMENSIONS = 8
 LOOKALIKES = {
     b"\x1f\x8b": "still gzip-compressed",
     b"<!": "a web page",
@@ -33,13 +33,13 @@ LOOKALIKES = {
 def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
     """Return the array in the IDX file at `path`: read-only, C-contiguous, in the machine's byte order.
 
-    Raises OSError when the file cannot be read, and ValueError, before it allocates what the header claims, when the
-    file is not exactly one well-formed IDX array, or not the one with this digest.
+    Raises OSError when the file cannot be read, and ValueError when it is not exactly one well-formed IDX array, or
+    not the one with this digest.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
-    if not path.is_file():  # asked before it is opened: to open a named pipe is to wait for its other end
+    if not path.is_file():  # checked first: opening a named pipe waits for its other end
         raise ValueError(f"{path}: not a regular file; run `make doctor`")
     with path.open("rb") as file:
         try:
@@ -53,7 +53,7 @@ def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
 
 def parse(file: BinaryIO, size: int) -> tuple[np.ndarray, str]:
     """Return the array in an open IDX file of `size` bytes, and the SHA-256 of these bytes, or raise ValueError."""
-    head = file.read(4 + 4 * MOST_DIMENSIONS)
+    head = file.read(4 + 4 * MAX_DIMENSIONS)
     dtype, shape = parse_header(head, size)
     start = 4 + 4 * len(shape)
     file.seek(start)
@@ -66,13 +66,13 @@ def parse(file: BinaryIO, size: int) -> tuple[np.ndarray, str]:
     if not dtype.isnative:
         array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
     if array.dtype.kind == "f" and not np.isfinite([array.min(), array.max()]).all():
-        raise ValueError("holds a number that is not finite")
+        raise ValueError("contains a number that is not finite")
     array.flags.writeable = False
     return array.reshape(shape), digest.hexdigest()
 
 
 def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Return the type and shape that the first bytes of a file of `size` bytes announce, or raise ValueError."""
+    """Return the type and shape in the header of a file of `size` bytes, or raise ValueError."""
     if size == 0:
         raise ValueError("empty (0 bytes)")
     for start, what in LOOKALIKES.items():
@@ -85,10 +85,10 @@ def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]
     code, ndim = head[2], head[3]
     if code not in TYPES:
         raise ValueError(f"unknown data type 0x{code:02X} (known: {' '.join(f'{known:02X}' for known in TYPES)})")
-    if not 1 <= ndim <= MOST_DIMENSIONS:
-        raise ValueError(f"{ndim} dimensions; 1 to {MOST_DIMENSIONS} are accepted")
+    if not 1 <= ndim <= MAX_DIMENSIONS:
+        raise ValueError(f"{ndim} dimensions; 1 to {MAX_DIMENSIONS} are accepted")
     if size < 4 + 4 * ndim:
-        raise ValueError(f"header cut: {4 * ndim} bytes needed for {ndim} dimensions, {size - 4} present")
+        raise ValueError(f"truncated header: {4 * ndim} bytes needed for {ndim} dimensions, {size - 4} present")
     dtype = np.dtype(TYPES[code])
     shape = tuple(int.from_bytes(head[4 + 4 * i : 8 + 4 * i], "big") for i in range(ndim))
     if 0 in shape:
@@ -109,9 +109,9 @@ def check_labeled(
 ) -> None:
     """Raise ValueError unless images (N, rows, columns) uint8 and labels (N,) in 0..classes-1 make a labeled set."""
     if images.ndim != 3 or images.dtype != np.uint8:
-        raise ValueError(f"{images_path}: holds {images.ndim}-D {images.dtype}, 3-D uint8 images expected")
+        raise ValueError(f"{images_path}: contains {images.ndim}-D {images.dtype}, 3-D uint8 images expected")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ValueError(f"{labels_path}: holds {labels.ndim}-D {labels.dtype}, 1-D whole-number labels expected")
+        raise ValueError(f"{labels_path}: contains {labels.ndim}-D {labels.dtype}, 1-D integer labels expected")
     if len(images) != len(labels):
         raise ValueError(f"{images_path}: {len(images)} images but {len(labels)} labels in {labels_path}")
     bad = np.flatnonzero((labels < 0) | (labels >= classes))

@@ -1,6 +1,8 @@
-"""The facts that go with the digits from stage to stage, beside the arrays."""
+"""The records that stages pass on beside the arrays: what is in data/raw, in data/processed and in a model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 RAW_FILES = {  # the names in data/raw, whatever the files are called at their sources
     "train_images": "train-images-idx3-ubyte",
@@ -10,12 +12,12 @@ RAW_FILES = {  # the names in data/raw, whatever the files are called at their s
 }
 TRAINING_ARRAYS = [f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
 TEST_ARRAYS = ["test_images.npy", "test_targets.npy"]
-STRICT = {"extra": "forbid", "allow_inf_nan": False}  # for who reads these types from a file
+STRICT = {"extra": "forbid", "allow_inf_nan": False}  # for those who read these types from a file with pydantic
 
 
 @dataclass(frozen=True)
 class RawDataset:
-    """What data/raw holds: data/raw/dataset.json."""
+    """The contents of data/raw: data/raw/dataset.json."""
 
     title: str
     classes: list[str]
@@ -24,14 +26,14 @@ class RawDataset:
 
     def __post_init__(self) -> None:
         if set(self.sha256) != set(RAW_FILES.values()):
-            raise ValueError("sha256 must be given for each of the four files")
+            raise ValueError("sha256 must name the four files")
         if len(self.classes) < 2:
             raise ValueError("classes must be two or more")
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What training reads in data/processed, and what new images need to be treated alike: inputs.json there."""
+    """What training reads in data/processed, and how new images are prepared: data/processed/inputs.json."""
 
     title: str
     classes: list[str]
@@ -44,18 +46,35 @@ class TrainingInputs:
 
     def __post_init__(self) -> None:
         if set(self.sha256) != set(TRAINING_ARRAYS):
-            raise ValueError("sha256 must be given for each of the four arrays")
+            raise ValueError("sha256 must name the four arrays")
         if len(self.classes) < 2 or min(self.image_shape) < 1 or self.std <= 0:
             raise ValueError("classes must be two or more, image_shape and std positive")
 
 
 @dataclass(frozen=True)
 class TestInputs:
-    """What evaluation alone reads: data/processed/test.json. Training does not know that it is there."""
+    """What only evaluation reads: data/processed/test.json. Training never opens it."""
 
     sha256: dict[str, str]  # of each array
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
         if set(self.sha256) != set(TEST_ARRAYS):
-            raise ValueError("sha256 must be given for both arrays")
+            raise ValueError("sha256 must name both arrays")
+
+
+def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> tuple[list[str], tuple[int, int]]:
+    """Return the classes and the image shape (rows, columns) in the arrays of a model with `inputs` and `outputs`.
+
+    ValueError when they are missing or do not fit the network.
+    """
+    missing = {"classes", "image_shape"} - set(arrays)
+    if missing:
+        raise ValueError(f"has no {min(missing)}")
+    shape, classes = arrays["image_shape"], arrays["classes"]
+    if shape.shape != (2,) or shape.dtype.kind not in "iu":
+        raise ValueError("image_shape must be two integers")
+    rows, columns = shape.tolist()
+    if (rows * columns, classes.shape) != (inputs, (outputs,)):
+        raise ValueError("its layers do not fit its image_shape and classes")
+    return classes.tolist(), (rows, columns)

@@ -1,4 +1,4 @@
-"""Set validation examples aside."""
+"""Split off the validation examples."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ import numpy as np
 def split(labels: np.ndarray, validation_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the training and the validation examples, each in ascending order.
 
-    The validation examples are drawn class by class, and every class has the share there that it has in `labels`, to
-    within one example. Raises ValueError when no training example would be left.
+    The validation examples are stratified: every class has the same share as in `labels`, to within one example.
+    Raises ValueError when no training example would be left.
     """
     if validation_size >= len(labels):
         raise ValueError(
             f"preprocess.validation_size is {validation_size}, but there are {len(labels)} training images: "
-            "choose a smaller one, so that some are left to train on"
+            "choose a smaller size, so that some are left to train on"
         )
-    # Spread each class evenly over [0, 1), in random order: the lowest positions hold every class by its share.
+    # Spread each class evenly over [0, 1), in random order: the lowest positions hold each class in its share.
     position = np.empty(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

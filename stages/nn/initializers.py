@@ -1,7 +1,7 @@
-"""Where a network starts: weights small enough not to explode and large enough not to fade.
+"""Where a network starts: weights small enough not to explode and large enough not to vanish.
 
-Each function draws W (D, M) so that the variance of what flows through a layer stays about the same. Biases
-start at zero.
+Each function draws W (D, M) so that the variance of the activations and of the gradients stays about the same from
+layer to layer. Biases start at zero.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Initializer = Callable[[np.random.Generator, int, int], np.ndarray]
 
 
 def he_normal(rng: np.random.Generator, inputs: int, outputs: int) -> np.ndarray:
-    """Normal with variance 2 / inputs, for ReLU, which silences half (He et al., 2015)."""
+    """Normal with variance 2 / inputs, for ReLU, which zeroes half of its inputs (He et al., 2015)."""
     return np.sqrt(2 / inputs) * rng.standard_normal((inputs, outputs))
 
 

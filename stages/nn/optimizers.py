@@ -1,7 +1,7 @@
-"""The direction of a step. How far to go in it is the schedule's affair.
+"""The direction of a step. Its length is the business of the learning rate and its schedule.
 
 Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtracted from theta. It may write the
-direction over the gradient; an array of its own that it returns is only lent until the next call.
+direction over the gradient. An array of its own that it returns is overwritten by the next call.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ import numpy as np
 class Optimizer:
     """Turns gradients into directions.
 
-    `decoupled` tells that weight decay acts on theta, not through the gradient. `remembers` names what an optimizer
-    knows of the past: with that it goes on where another of its kind stopped.
+    `decoupled` says that weight decay acts on theta directly, not through the gradient. `state_names` are the
+    attributes that make up its state, for `state_dict` and `load_state_dict`.
     """
 
     decoupled = False
-    remembers: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
 
     def direction(self, grad: np.ndarray) -> np.ndarray:
         """Return the direction (P,) of the step for the gradient (P,)."""
         raise NotImplementedError
 
-    def memory(self) -> dict[str, np.ndarray]:
-        """Return what it remembers, by name."""
-        return {name: np.asarray(getattr(self, name)) for name in self.remembers}
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return its state, by name."""
+        return {name: np.asarray(getattr(self, name)) for name in self.state_names}
 
-    def recall(self, memory: Mapping[str, np.ndarray]) -> None:
-        """Remember what another one's `memory` holds."""
-        for name in self.remembers:
-            setattr(self, name, memory[name].copy())
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy the state that `state_dict` of another optimizer of this class returned."""
+        for name in self.state_names:
+            setattr(self, name, state[name].copy())
 
 
 class GradientDescent(Optimizer):
@@ -43,7 +43,7 @@ class GradientDescent(Optimizer):
 class Momentum(Optimizer):
     """A ball that rolls: v = momentum v + g (Polyak, 1964)."""
 
-    remembers = ("velocity",)
+    state_names = ("velocity",)
     velocity: np.ndarray | None = None
 
     def __init__(self, momentum: float = 0.9) -> None:
@@ -58,24 +58,24 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """A ball that looks where it will be: g + momentum v (Nesterov, 1983; Sutskever et al., 2013)."""
+    """A ball that looks ahead: v = momentum v + g, direction = g + momentum v (Nesterov, 1983; Sutskever et al., 2013).
+
+    What is stored is momentum v, the only form in which v is ever needed.
+    """
 
     def direction(self, grad: np.ndarray) -> np.ndarray:
         if self.velocity is None:
             self.velocity = np.zeros_like(grad)
         self.velocity += grad
-        self.velocity *= self.momentum  # momentum v, all that is ever needed of v
+        self.velocity *= self.momentum
         grad += self.velocity
         return grad
 
 
 class Adam(Optimizer):
-    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015).
+    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
 
-    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  direction = m_hat / (sqrt(v_hat) + epsilon)
-    """
-
-    remembers = ("m", "v", "t")
+    state_names = ("m", "v", "t")
     t: int | np.ndarray = 0  # steps taken
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
@@ -85,16 +85,16 @@ class Adam(Optimizer):
         if self.t == 0:
             self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
         self.t = int(self.t) + 1
-        self.m += (1 - self.beta1) * (grad - self.m)  # mean of g
-        self.v += (1 - self.beta2) * (grad * grad - self.v)  # mean of g^2
-        m_hat = self.m / (1 - self.beta1**self.t)  # both began at zero: undo that bias
+        self.m += (1 - self.beta1) * (grad - self.m)  # moving average of g
+        self.v += (1 - self.beta2) * (grad * grad - self.v)  # moving average of g^2
+        m_hat = self.m / (1 - self.beta1**self.t)  # both started at zero: correct that bias
         v_hat = self.v / (1 - self.beta2**self.t)
         direction: np.ndarray = m_hat / (np.sqrt(v_hat) + self.epsilon)
         return direction
 
 
 class AdamW(Adam):
-    """Adam with weight decay kept out of the means (Loshchilov and Hutter, 2019)."""
+    """Adam with weight decay left out of the moving averages (Loshchilov and Hutter, 2019)."""
 
     decoupled = True
 

@@ -1,4 +1,4 @@
-"""Predict, measure, blame, step; again."""
+"""The training loop: forward, loss, backward, update."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from stages.nn.schedules import Schedule
 
 
 class Batches(Protocol):
-    """What `fit` learns from: `len` minibatches an epoch, and `epoch(k)`, which yields x (N, D), targets (N, K)."""
+    """What `fit` learns from: `len` minibatches per epoch; `epoch(k)` yields x (N, D), targets (N, K) of each."""
 
     def __len__(self) -> int: ...
 
@@ -23,12 +23,12 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training set came to."""
+    """The result of one pass over the training set."""
 
     number: int  # from 1
     learning_rate: float  # of its last step
-    loss: float  # mean over its minibatches of what was minimized, as it was before each step
-    state: Mapping[str, np.ndarray]  # all that `fit` needs to go on from here, valid until the next epoch is asked for
+    loss: float  # mean over its minibatches, each measured before its step, in nats
+    state: Mapping[str, np.ndarray]  # all that `fit` needs to resume here; overwritten by the next epoch
 
 
 def loss_and_gradient(
@@ -37,21 +37,22 @@ def loss_and_gradient(
     targets: np.ndarray,
     *,
     weight_decay: float = 0.0,
-    rng: np.random.Generator | None = None,
+    dropout_rng: np.random.Generator | None = None,
 ) -> float:
     """Fill the network's `grad` for one minibatch, x (N, D) and targets (N, K); return the mean cross-entropy, in nats.
 
-    The gradient is that of the cross-entropy and of weight_decay/2 times the squared length of the weights. Biases
-    are left alone. `rng` is where dropout draws from.
+    The gradient is that of the cross-entropy plus weight_decay/2 times the sum of the squared weights. Biases do not
+    decay.
     """
-    logits = network.forward(x, rng)  # predict
-    loss, dlogits = softmax_cross_entropy(logits, targets)  # measure
-    network.backward(dlogits)  # blame
+    logits = network.forward(x, dropout_rng)
+    loss, dlogits = softmax_cross_entropy(logits, targets)
+    network.backward(dlogits)
     if weight_decay:
-        network.grad[: network.weights.size] += weight_decay * network.weights  # dW += decay W
+        network.dweights += weight_decay * network.weights
     return loss
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an overflow shows in the loss
 def train_step(
     network: Network,
     x: np.ndarray,
@@ -61,21 +62,21 @@ def train_step(
     *,
     weight_decay: float = 0.0,
     clip_norm: float | None = None,
-    rng: np.random.Generator | None = None,
+    dropout_rng: np.random.Generator | None = None,
 ) -> float:
     """Move the network one step downhill on one minibatch; return the loss before it, as `loss_and_gradient` does.
 
-    Where the optimizer decouples weight decay, it shrinks the weights beside the step. `clip_norm` shortens a
-    gradient that is longer (Pascanu, Mikolov and Bengio, 2013).
+    A decoupled weight decay shrinks the weights directly. A gradient with a norm above `clip_norm` is scaled down to
+    it (Pascanu, Mikolov and Bengio, 2013).
     """
     theta, grad = network.theta, network.grad
-    loss = loss_and_gradient(network, x, targets, weight_decay=0.0 if optimizer.decoupled else weight_decay, rng=rng)
+    coupled_decay = 0.0 if optimizer.decoupled else weight_decay
+    loss = loss_and_gradient(network, x, targets, weight_decay=coupled_decay, dropout_rng=dropout_rng)
     if clip_norm is not None:
         grad *= min(1.0, clip_norm / max(float(np.linalg.norm(grad)), 1e-30))
     if optimizer.decoupled:
         network.weights *= 1 - learning_rate * weight_decay
-    step = np.multiply(learning_rate, optimizer.direction(grad), out=grad)  # the gradient has served
-    theta -= step
+    theta -= learning_rate * optimizer.direction(grad)
     return loss
 
 
@@ -90,52 +91,54 @@ def fit(
     weight_decay: float = 0.0,
     clip_norm: float | None = None,
     averaging: float = 0.0,
-    noise: Callable[[int], np.random.Generator] | None = None,
+    dropout_rng: Callable[[int], np.random.Generator] | None = None,
     state: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[Epoch]:
-    """Train the network; yield once an epoch, with the network as it would be if training ended there.
+    """Train the network; yield once per epoch, with the network as it would be if training ended there.
 
-    With `averaging` that is an exponential moving average of the weights, which forgets 1 - averaging of itself each
-    step, from the first weights on (Polyak and Juditsky, 1992); training goes on from the weights themselves.
-    `noise(epoch)` is where dropout draws from. With the `state` of an earlier epoch training goes on after that one, as
-    if it had never stopped.
-    Raises FloatingPointError at the first loss that is not finite.
+    With `averaging`, that network is a moving average of the weights, while training continues from the weights
+    themselves. `dropout_rng(epoch)` is where dropout draws from. With the `state` of an earlier epoch, training resumes
+    after that epoch as if it had never stopped. Raises FloatingPointError at the first loss that is not finite.
     """
-    theta, steps, done = network.theta, len(batches), 0
-    average = theta.copy()
-    if state is not None:
-        done, theta[:], average[:] = int(state["epoch"]), state["theta"], state["average"]
-        optimizer.recall(state)
-    trained = theta.copy()
+    theta, steps = network.theta, len(batches)
+    done, trained, average = resume(state, theta, optimizer)
     for number in range(done + 1, epochs + 1):
-        theta[:] = trained  # what is trained goes on; what was yielded may be an average
-        rng = noise(number) if noise else None
-        total = 0.0
-        with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
-            for step, (x, targets) in enumerate(batches.epoch(number)):
-                rate = learning_rate * schedule(((number - 1) * steps + step) / (epochs * steps))
-                loss = train_step(
-                    network, x, targets, optimizer, rate, weight_decay=weight_decay, clip_norm=clip_norm, rng=rng
-                )
-                if not isfinite(loss):
-                    raise FloatingPointError(
-                        f"the loss is {loss} at epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}: "
-                        "training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
-                    )
-                total += loss
-                if averaging:
-                    average += (1 - averaging) * (theta - average)
+        theta[:], total = trained, 0.0  # what was yielded may be the average
+        rng = dropout_rng(number) if dropout_rng else None
+        for step, (x, targets) in enumerate(batches.epoch(number)):
+            progress = ((number - 1) * steps + step) / (epochs * steps)
+            rate = learning_rate * schedule(progress)
+            loss = train_step(
+                network, x, targets, optimizer, rate, weight_decay=weight_decay, clip_norm=clip_norm, dropout_rng=rng
+            )
+            total += finite(loss, f"epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}")
+            update_average(average, theta, averaging)
         trained = theta.copy()
-        if averaging:
-            theta[:] = average
-        memory = {"epoch": np.array(number), "theta": trained, "average": average, **optimizer.memory()}
-        yield Epoch(number, rate, total / steps, memory)
+        theta[:] = average if averaging else trained
+        state = {"epoch": np.array(number), "theta": trained, "average": average, **optimizer.state_dict()}
+        yield Epoch(number, rate, total / steps, state)
 
 
-def predict(network: Network, images: np.ndarray, chunk: int = 4096) -> np.ndarray:
-    """Return the logits (N, K) for images (N, D), a chunk at a time, so that memory stays flat."""
-    K = network.dense[-1].outputs
-    logits = np.empty((len(images), K), network.theta.dtype)
-    for start in range(0, len(images), chunk):
-        logits[start : start + chunk] = network.forward(images[start : start + chunk])
-    return logits
+def resume(
+    state: Mapping[str, np.ndarray] | None, theta: np.ndarray, optimizer: Optimizer
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the number of epochs done, theta and its moving average where `state` left off; at the start without."""
+    if state is None:
+        return 0, theta.copy(), theta.copy()
+    optimizer.load_state_dict(state)
+    return int(state["epoch"]), state["theta"].copy(), state["average"].copy()
+
+
+def update_average(average: np.ndarray, theta: np.ndarray, decay: float) -> None:
+    """Move the exponential moving average of theta one step on, from the first weights (Polyak and Juditsky, 1992)."""
+    if decay:
+        average += (1 - decay) * (theta - average)
+
+
+def finite(loss: float, where: str) -> float:
+    """Return the loss; FloatingPointError if it is not finite."""
+    if not isfinite(loss):
+        raise FloatingPointError(
+            f"the loss is {loss} at {where}: training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
+        )
+    return loss

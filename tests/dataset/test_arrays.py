@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.dataset.arrays import normalize, one_hot, pixel_statistics
+from stages.dataset.arrays import normalize, one_hot, pixel_statistics, prepare
+from stages.dataset.deskew import remove_skew
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 7, 9), dtype=np.uint8)
 
@@ -22,12 +23,12 @@ def test_normalize_flattens_and_standardizes():
     assert flat[3, 10] == pytest.approx((float(IMAGES[3, 1, 1]) - IMAGES.mean()) / IMAGES.std(), rel=1e-5)
 
 
-def test_no_images_stay_no_images():
+def test_an_empty_set_of_images():
     assert normalize(IMAGES[:0], 1, 2).shape == (0, 63)
     assert one_hot(np.zeros(0, np.uint8), 10).shape == (0, 10)
 
 
-def test_equal_pixels_are_refused():
+def test_equal_pixels_are_rejected():
     with pytest.raises(ValueError, match="all pixels of the training images are equal"):
         pixel_statistics(np.full((2, 3, 3), 7, np.uint8))
 
@@ -36,3 +37,9 @@ def test_one_hot():
     targets = one_hot(np.array([2, 0], np.uint8), 3)
     assert targets.tolist() == [[0, 0, 1], [1, 0, 0]]
     assert targets.dtype == np.float32
+
+
+def test_new_images_are_prepared_as_training_images_were():
+    mean, std = pixel_statistics(IMAGES)
+    assert np.array_equal(prepare(IMAGES, False, mean, std), normalize(IMAGES, mean, std))
+    assert np.array_equal(prepare(IMAGES, True, mean, std), normalize(remove_skew(IMAGES), mean, std))

@@ -46,7 +46,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert order(seed=2) != order(seed=1)
 
 
-def test_a_memory_map_gives_the_same(tmp_path):
+def test_a_memory_map_gives_the_same_batches(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert order(images=mapped) == order()
@@ -63,10 +63,10 @@ def test_each_block_of_each_epoch_is_prepared():
         blocks = np.repeat([0, 1, 2], [10, 10, 3])[:, None]  # of two minibatches each
         assert np.array_equal(added, np.broadcast_to(1000.0 * k + 100 * blocks, added.shape))
         assert all((t == k).all() for _, t in prepared)
-    assert IMAGES[0, 0] == 0  # the data itself is left alone
+    assert IMAGES[0, 0] == 0  # the data itself does not change
 
 
-def test_its_thread_ends_when_the_epoch_is_left_early():
+def test_the_thread_ends_when_an_epoch_is_abandoned():
     before = threading.active_count()
     epoch = Batches(IMAGES, TARGETS, 5, stream).epoch(1)
     next(epoch)
@@ -74,7 +74,7 @@ def test_its_thread_ends_when_the_epoch_is_left_early():
     assert threading.active_count() == before
 
 
-def test_what_goes_wrong_in_its_thread_is_raised():
+def test_an_error_in_the_thread_is_raised():
     def fail(images, targets, epoch, block):
         raise OSError("disk gone")
 

@@ -11,40 +11,40 @@ FIXTURE = Path(__file__).parents[1] / "fixture/t10k-images-idx3-ubyte.gz"
 DIGITS = np.frombuffer(gzip.decompress(FIXTURE.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
 
 
-def bar(lean):
-    """A thick bar through the middle that leans by `lean` pixels a row."""
+def bar(slant):
+    """A thick bar through the middle, slanted by `slant` columns per row."""
     y, x = np.mgrid[:28, :28] - 13.5
-    return (255 * np.clip(2.5 - np.abs(x - lean * y), 0, 1) * (np.abs(y) < 9)).astype(np.uint8)
+    return (255 * np.clip(2.5 - np.abs(x - slant * y), 0, 1) * (np.abs(y) < 9)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("lean", [-0.5, -0.2, 0.1, 0.4])
-def test_a_leaning_bar_is_stood_upright(lean):
-    (before,), _ = moments(bar(lean)[None])
-    assert before == pytest.approx(lean, abs=0.02)
-    (after,), _ = moments(remove_skew(bar(lean)[None]))
+@pytest.mark.parametrize("slant", [-0.5, -0.2, 0.1, 0.4])
+def test_a_slanted_bar_becomes_upright(slant):
+    (before,), _ = moments(bar(slant)[None])
+    assert before == pytest.approx(slant, abs=0.02)
+    (after,), _ = moments(remove_skew(bar(slant)[None]))
     assert abs(after) < 0.01
 
 
-def test_what_does_not_lean_stays_as_it_is():
+def test_an_image_without_slant_is_unchanged():
     still = np.stack([bar(0), np.zeros((28, 28), np.uint8)])
     assert np.array_equal(remove_skew(still), still)
     row = np.zeros((1, 28, 28), np.uint8)
-    row[0, 5] = np.arange(28)  # one row has no lean
+    row[0, 5] = np.arange(28)  # one row has no slant
     assert np.array_equal(remove_skew(row), row)
 
 
-def test_every_digit_ends_upright_centered_and_as_heavy_as_before():
+def test_every_digit_becomes_upright_and_keeps_its_center_and_mass():
     upright = remove_skew(DIGITS)
     assert upright.shape == DIGITS.shape
     assert upright.dtype == np.uint8
-    lean, center = moments(upright)
-    assert np.abs(lean).max() < 0.05
+    slant, center = moments(upright)
+    assert np.abs(slant).max() < 0.05
     np.testing.assert_allclose(center, moments(DIGITS)[1], atol=0.05)
     mass = DIGITS.sum(axis=(1, 2), dtype=float)
     np.testing.assert_allclose(upright.sum(axis=(1, 2), dtype=float), mass, rtol=0.01)
 
 
-def test_neither_the_chunks_nor_the_other_images_matter(monkeypatch):
+def test_the_result_depends_on_neither_chunks_nor_other_images(monkeypatch):
     whole = remove_skew(DIGITS)
     before = DIGITS.copy()
     monkeypatch.setattr(deskew, "CHUNK", 7)
@@ -53,13 +53,13 @@ def test_neither_the_chunks_nor_the_other_images_matter(monkeypatch):
     assert np.array_equal(DIGITS, before)
 
 
-def test_the_shear_by_a_plain_loop():
+def test_deskewing_agrees_with_a_plain_loop():
     image, upright = DIGITS[0], remove_skew(DIGITS[:1])[0]
     y, x = np.mgrid[:28, :28]
     mass = image.sum(dtype=float)
     cx, cy = (image * x).sum() / mass, (image * y).sum() / mass
-    lean = (image * (x - cx) * (y - cy)).sum() / (image * (y - cy) ** 2).sum()
+    slant = (image * (x - cx) * (y - cy)).sum() / (image * (y - cy) ** 2).sum()
     for row in range(28):
-        at = np.arange(28) + lean * (row - cy)
+        at = np.arange(28) + slant * (row - cy)
         expected = np.interp(at, np.arange(28), image[row], left=0, right=0)
         assert np.abs(upright[row] - expected).max() <= 0.51

@@ -1,4 +1,4 @@
-"""The parser takes what is IDX and refuses, in one line and before it allocates, what is not."""
+"""The parser reads valid IDX and rejects anything else with one line, before it allocates memory."""
 
 import hashlib
 import io
@@ -48,7 +48,10 @@ HOSTILE = {
     "type FF": (head(0xFF, 1) + b"x", "unknown data type 0xFF"),
     "no dimensions": (b"\0\0\x08\0x", "0 dimensions; 1 to 8 are accepted"),
     "255 dimensions": (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x", "255 dimensions; 1 to 8 are accepted"),
-    "header cut": (b"\0\0\x08\x03\0\0\0\x02\0\0", "header cut: 12 bytes needed for 3 dimensions, 6 present"),
+    "truncated header": (
+        b"\0\0\x08\x03\0\0\0\x02\0\0",
+        "truncated header: 12 bytes needed for 3 dimensions, 6 present",
+    ),
     "no items": (head(0x08, 0), "dimension 0 is 0"),
     "a dimension of 0": (head(0x08, 2, 0, 4), "dimension 1 is 0"),
     "one byte short": (IMAGES[:-1], "truncated: the header claims 24 bytes of data, the file has 23"),
@@ -58,13 +61,13 @@ HOSTILE = {
     "far too large": (head(0x0E, 2**32 - 1, 2**32 - 1, 2**32 - 1), "truncated: the header claims"),
     "product wraps around 64 bits": (head(0x08, 2**31, 2**31, 4) + b"", "truncated: the header claims"),
     "little-endian sizes": (b"\0\0\x08\x01" + (5).to_bytes(4, "little") + b"x" * 5, "they look little-endian ((5,))"),
-    "not a number": (encode(np.array([1.0, np.nan])), "holds a number that is not finite"),
-    "infinite": (encode(np.array([1.0, np.inf], np.float32)), "holds a number that is not finite"),
+    "not a number": (encode(np.array([1.0, np.nan])), "contains a number that is not finite"),
+    "infinite": (encode(np.array([1.0, np.inf], np.float32)), "contains a number that is not finite"),
 }
 
 
 @pytest.mark.parametrize(("data", "message"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_files_are_refused_in_one_line(tmp_path, data, message):
+def test_hostile_files_are_rejected_with_one_line(tmp_path, data, message):
     path = tmp_path / "file"
     path.write_bytes(data)
     tracemalloc.start()
@@ -96,7 +99,7 @@ def test_all_types_and_dimensions(tmp_path, dtype, ndim):
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_whatever_the_bytes_it_is_an_array_or_one_line(tmp_path_factory, data):
+def test_any_bytes_give_an_array_or_one_line(tmp_path_factory, data):
     """Random bytes, and good files with some bytes changed; what is accepted has exactly these bytes."""
     content = bytearray(data.draw(st.sampled_from([IMAGES, encode(np.arange(6, dtype="i2")), b""])))
     for _ in range(data.draw(st.integers(0, 4))):
@@ -114,13 +117,13 @@ def test_whatever_the_bytes_it_is_an_array_or_one_line(tmp_path_factory, data):
         assert encode(array, content[2]) == content
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_not_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent: not found; run `dvc repro fetch`"):
         idx.read(tmp_path / "absent")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(FileNotFoundError, match="loop: not found; run `dvc repro fetch`"):
         idx.read(tmp_path / "loop")
-    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: to open it would be to wait for ever
+    os.mkfifo(tmp_path / "pipe")  # has no writer: opening it would block forever
     for path in (tmp_path, tmp_path / "pipe", os.devnull):
         with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
             idx.read(path)
@@ -132,7 +135,7 @@ def test_a_link_is_followed(tmp_path):
     assert idx.read(tmp_path / "file").shape == (2, 3, 4)
 
 
-def test_the_digest_is_that_of_the_bytes_that_are_used(tmp_path):
+def test_the_digest_of_the_bytes_read_is_checked(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(IMAGES)
     right = hashlib.sha256(IMAGES).hexdigest()
@@ -148,7 +151,7 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read(change):
         idx.parse(io.BytesIO((IMAGES + b"x" * 5)[: len(IMAGES) + change]), len(IMAGES))
 
 
-def test_a_sparse_file_of_a_terabyte_is_refused_by_its_size(tmp_path):
+def test_a_sparse_file_of_a_terabyte_is_rejected_by_its_size(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(IMAGES)
     os.truncate(path, 2**40)
@@ -170,7 +173,7 @@ def test_no_more_memory_than_the_file_has_bytes(tmp_path, dtype):
 @pytest.mark.parametrize("dtype", [">u1", ">i1", ">i2", ">i4", ">f4", ">f8"])
 @settings(max_examples=20, deadline=None)
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=5), seed=st.integers(0, 2**32))
-def test_it_agrees_with_idx2numpy_on_good_files(tmp_path_factory, dtype, shape, seed):
+def test_the_parser_agrees_with_idx2numpy(tmp_path_factory, dtype, shape, seed):
     path = tmp_path_factory.getbasetemp() / "good"
     array = np.frombuffer(np.random.default_rng(seed).bytes(8 * math.prod(shape)), dtype)[: math.prod(shape)]
     path.write_bytes(encode(np.nan_to_num(array, nan=1, posinf=2, neginf=3).reshape(shape)))
@@ -194,17 +197,17 @@ def test_a_labeled_set_is_accepted():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.ones((4, 6), np.uint8)}, "IMAGES: holds 2-D uint8, 3-D uint8 images expected"),
-        ({"images": np.ones((4, 2, 3), np.float32)}, "IMAGES: holds 3-D float32"),
+        ({"images": np.ones((4, 6), np.uint8)}, "IMAGES: contains 2-D uint8, 3-D uint8 images expected"),
+        ({"images": np.ones((4, 2, 3), np.float32)}, "IMAGES: contains 3-D float32"),
         ({"images": np.ones((5, 2, 3), np.uint8)}, "IMAGES: 5 images but 4 labels in LABELS"),
         ({"images": np.zeros((4, 2, 3), np.uint8)}, "IMAGES: all images are blank"),
-        ({"labels": np.ones((4, 1), np.uint8)}, "LABELS: holds 2-D uint8"),
-        ({"labels": np.array([0.0, 1, 2, 1])}, "LABELS: holds 1-D float64"),
+        ({"labels": np.ones((4, 1), np.uint8)}, "LABELS: contains 2-D uint8"),
+        ({"labels": np.array([0.0, 1, 2, 1])}, "LABELS: contains 1-D float64"),
         ({"labels": np.array([0, 1, 3, 1], np.uint8)}, r"LABELS: label 3 at index 2 is outside 0\.\.2"),
         ({"labels": np.array([0, -1, 2, 1], np.int8)}, r"LABELS: label -1 at index 1 is outside 0\.\.2"),
         ({"labels": np.ones(4, np.uint8)}, "LABELS: only class 1 present"),
     ],
 )
-def test_what_is_no_labeled_set(change, message):
+def test_an_invalid_labeled_set_is_rejected(change, message):
     with pytest.raises(ValueError, match=message):
         labeled(**change)

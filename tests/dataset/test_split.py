@@ -7,7 +7,7 @@ LABELS = np.repeat([0, 1, 2], [500, 300, 200])
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, 137, 999])
-def test_two_parts_of_the_whole(size):
+def test_the_two_splits_partition_the_examples(size):
     train, validation = split(LABELS, size, np.random.default_rng(0))
     assert len(validation) == size
     assert np.array_equal(np.sort(np.concatenate([train, validation])), np.arange(1000))
@@ -16,19 +16,19 @@ def test_two_parts_of_the_whole(size):
 
 
 @pytest.mark.parametrize("size", [10, 100, 137, 900])
-def test_every_class_has_its_share(size):
+def test_the_validation_split_is_stratified(size):
     _, validation = split(LABELS, size, np.random.default_rng(0))
     share = np.bincount(LABELS[validation], minlength=3)
     assert np.abs(share - size * np.array([0.5, 0.3, 0.2])).max() <= 1
 
 
-def test_drawn_by_the_generator():
+def test_the_split_depends_on_its_generator():
     drawn = [split(LABELS, 100, np.random.default_rng(seed))[1] for seed in (1, 1, 2)]
     assert np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
 
 
 @pytest.mark.parametrize("size", [1000, 1001])
-def test_something_must_be_left_to_train_on(size):
+def test_a_training_example_must_be_left(size):
     with pytest.raises(ValueError, match=rf"preprocess.validation_size is {size}, but there are 1000 training images"):
         split(LABELS, size, np.random.default_rng(0))

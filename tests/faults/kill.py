@@ -27,11 +27,7 @@ RICH = {
     "label_smoothing": 0.05,
     "averaging": 0.9,
     "clip_norm": 1.0,
-    "rotation": 5.0,
-    "scaling": 0.1,
-    "shear": 0.05,
-    "shift": 1.0,
-    "elastic": 0.5,
+    "augmentation": {"rotation": 5.0, "scaling": 0.1, "shear": 0.05, "shift": 1.0, "elastic": 0.5},
 }
 # Another run of every stage: what DVC has to do between the old parameters and the new ones.
 NEW = {"fetch": {"directory": "tests/fixture"}, "preprocess": {"seed": 1}, "train": {"seed": 1}, "plot": {"seed": 1}}

@@ -21,23 +21,23 @@ def problem(sizes, activation="relu", dropout=0.0, N=7, seed=0):
 
 
 def total_loss(network, x, targets, weight_decay, seed):
-    """What is minimized, by its definition; equal draws of dropout at every call."""
+    """The minimized function, by its definition; the same dropout at every call."""
     logits = network.forward(x, np.random.default_rng(seed))
     return softmax_cross_entropy(logits, targets)[0] + 0.5 * weight_decay * np.sum(network.weights**2)
 
 
 def error_along(network, x, targets, direction, weight_decay=0.0, step=1e-5):
-    """How far, relatively, the gradient along `direction` is from the central difference."""
-    loss_and_gradient(network, x, targets, weight_decay=weight_decay, rng=np.random.default_rng(3))
-    written_out = network.grad @ direction
+    """The relative error of the gradient along `direction` against the central difference."""
+    loss_and_gradient(network, x, targets, weight_decay=weight_decay, dropout_rng=np.random.default_rng(3))
+    analytic = network.grad @ direction
     start = network.theta.copy()
     losses = []
     for sign in (1, -1):
         network.theta[:] = start + sign * step * direction
         losses.append(total_loss(network, x, targets, weight_decay, 3))
     network.theta[:] = start
-    measured = (losses[0] - losses[1]) / (2 * step)
-    return abs(written_out - measured) / max(abs(written_out), abs(measured), 1e-3)
+    numeric = (losses[0] - losses[1]) / (2 * step)
+    return abs(analytic - numeric) / max(abs(analytic), abs(numeric), 1e-3)
 
 
 def worst_coordinate(network, x, targets, weight_decay=0.0):
@@ -90,17 +90,17 @@ def test_a_wrong_derivative_fails(layer, wrong, monkeypatch):
     assert worst_coordinate(*case) > 1e-3
 
 
-def test_a_forgotten_weight_decay_fails():
+def test_weight_decay_is_in_the_gradient_of_weights_only():
     network, x, targets = problem([4, 6, 3], "tanh")
     loss_and_gradient(network, x, targets)
     without = network.grad.copy()
     loss_and_gradient(network, x, targets, weight_decay=0.1)
     assert np.abs(network.grad - without).max() > 1e-3
     biases = network.theta.size - network.weights.size
-    assert np.array_equal(network.grad[-biases:], without[-biases:])  # biases are left alone
+    assert np.array_equal(network.grad[-biases:], without[-biases:])  # biases do not decay
 
 
-def test_the_first_layer_is_not_asked_for_the_gradient_of_the_pixels(monkeypatch):
+def test_no_gradient_with_respect_to_the_pixels_is_computed(monkeypatch):
     network, x, targets = problem([4, 6, 3])
     monkeypatch.setattr(network.dense[0], "backward", None)
     loss_and_gradient(network, x, targets)

@@ -22,7 +22,7 @@ def test_activations_by_value(name, expected, dtype):
     assert y.dtype == dtype
 
 
-def test_dropout_keeps_the_mean_and_the_part_it_should():
+def test_dropout_zeroes_the_given_fraction_and_keeps_the_mean():
     x = np.full((1000, 200), 3.0, np.float32)
     y = Dropout(0.25).forward(x, np.random.default_rng(0))
     assert np.mean(y == 0) == pytest.approx(0.25, abs=0.005)
@@ -35,7 +35,7 @@ def test_dropout_is_off_in_evaluation():
     assert Dropout(0.9).forward(X) is X
 
 
-def test_dropout_passes_back_what_it_let_through():
+def test_dropout_backward_uses_the_mask_of_forward():
     layer = Dropout(0.5)
     ones = np.ones((20, 20))
     y = layer.forward(ones, np.random.default_rng(0))

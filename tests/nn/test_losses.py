@@ -6,13 +6,13 @@ from stages.nn.losses import smooth_labels, softmax, softmax_cross_entropy
 TARGETS = np.eye(10)[np.arange(20) % 10]
 
 
-def test_no_knowledge_costs_log_K():
+def test_uniform_predictions_have_loss_log_K():
     loss, dlogits = softmax_cross_entropy(np.zeros((20, 10)), TARGETS)
     assert loss == pytest.approx(np.log(10), abs=1e-15)
     np.testing.assert_allclose(dlogits, (0.1 - TARGETS) / 20, atol=1e-16)
 
 
-def test_blind_to_a_constant_added_to_the_logits():
+def test_a_constant_added_to_the_logits_changes_nothing():
     logits = np.random.default_rng(0).standard_normal((20, 10))
     loss, dlogits = softmax_cross_entropy(logits, TARGETS)
     shifted, dshifted = softmax_cross_entropy(logits + 1000, TARGETS)
@@ -22,7 +22,7 @@ def test_blind_to_a_constant_added_to_the_logits():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_finite_at_huge_logits(dtype):
-    logits = (1e4 * (1 - 2 * TARGETS)).astype(dtype)  # as wrong as can be
+    logits = (1e4 * (1 - 2 * TARGETS)).astype(dtype)  # maximally wrong
     loss, dlogits = softmax_cross_entropy(logits, TARGETS.astype(dtype))
     assert loss == pytest.approx(2e4 + np.log(9), rel=1e-6)
     assert np.isfinite(dlogits).all()
@@ -40,7 +40,7 @@ def test_loss_and_gradient_by_their_definitions():
     np.testing.assert_allclose(softmax(logits), p, rtol=1e-13)
 
 
-def test_smooth_labels_keep_a_distribution():
+def test_smooth_labels_are_a_distribution():
     smooth = smooth_labels(TARGETS.astype(np.float32), 0.1)
     assert smooth.dtype == np.float32
     np.testing.assert_allclose(smooth.sum(axis=1), 1, rtol=1e-6)

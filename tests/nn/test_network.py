@@ -3,11 +3,10 @@ import pytest
 
 from stages.nn.initializers import INITIALIZERS, he_normal
 from stages.nn.layers import Dense, Dropout, ReLU
-from stages.nn.network import Network, multilayer_perceptron
-from stages.nn.training import predict
+from stages.nn.network import Network, from_arrays, multilayer_perceptron
 
 
-def test_theta_is_the_parameters():
+def test_parameters_are_views_of_theta():
     network = multilayer_perceptron([4, 3, 2])
     assert network.theta.size == network.grad.size == 4 * 3 + 3 + 3 * 2 + 2
     network.theta[:] = np.arange(network.theta.size)
@@ -18,11 +17,13 @@ def test_theta_is_the_parameters():
     assert np.array_equal(named["b1"], [18, 19, 20])
     assert np.array_equal(named["b2"], [21, 22])
     assert np.array_equal(network.weights, np.arange(18))
+    assert network.dweights.base is network.grad
+    assert network.dweights.size == 18
     named["b2"][1] = -5
     assert network.theta[-1] == -5
 
 
-def test_layers_in_their_order():
+def test_order_of_layers():
     kinds = [type(layer) for layer in multilayer_perceptron([4, 3, 3, 2], dropout=0.5).layers]
     assert kinds == [Dense, ReLU, Dropout, Dense, ReLU, Dropout, Dense]
     assert [type(layer) for layer in multilayer_perceptron([4, 2], dropout=0.5).layers] == [Dense]
@@ -42,7 +43,7 @@ def test_forward_by_hand():
 
 
 @pytest.mark.parametrize("change", [{"W1": np.zeros((3, 4))}, {"b2": np.array([np.nan, 0.0])}, {"W2": None}], ids=str)
-def test_a_wrong_parameter_is_refused(change):
+def test_a_wrong_parameter_is_rejected(change):
     network = multilayer_perceptron([4, 3, 2])
     parameters = {name: array for name, array in {**network.parameters(), **change}.items() if array is not None}
     with pytest.raises(ValueError, match=f"^{next(iter(change))} must be .* finite numbers$"):
@@ -80,5 +81,40 @@ def test_predict_in_chunks_is_forward():
     network = multilayer_perceptron([5, 4, 3], dropout=0.5)
     network.initialize(he_normal, np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((23, 5)).astype(np.float32)
-    np.testing.assert_allclose(predict(network, x, chunk=5), network.forward(x), rtol=1e-5)
-    assert predict(network, x[:0]).shape == (0, 3)
+    np.testing.assert_allclose(network.predict(x, chunk=5), network.forward(x), rtol=1e-5)
+    assert network.predict(x[:0]).shape == (0, 3)
+
+
+def model(**changes):
+    network = multilayer_perceptron([4, 3, 2], "tanh")
+    network.initialize(he_normal, np.random.default_rng(0))
+    arrays = {**network.parameters(), "activation": np.array("tanh"), **changes}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def test_a_network_is_rebuilt_from_its_arrays():
+    arrays = model()
+    network = from_arrays(arrays)
+    assert all(np.array_equal(array, arrays[name]) for name, array in network.parameters().items())
+    x = np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32)
+    expected = np.tanh(x @ arrays["W1"] + arrays["b1"]) @ arrays["W2"] + arrays["b2"]
+    np.testing.assert_allclose(network.forward(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"W1": None, "b1": None}, "has no W1"),
+        ({"b2": None}, "has no b2"),
+        ({"activation": None}, "has no activation"),
+        ({"activation": np.array("cubic")}, "its activation must be one of relu, "),
+        ({"W2": np.zeros((3, 2))}, "its weights are not matrices of float32"),
+        ({"W1": np.zeros(12, np.float32)}, "its weights are not matrices of float32"),
+        ({"W2": np.zeros((2, 2), np.float32)}, r"W2 must be \(3, 2\) finite numbers"),
+        ({"b1": np.full(3, np.inf, np.float32)}, r"b1 must be \(3,\) finite numbers"),
+    ],
+    ids=str,
+)
+def test_arrays_that_make_no_network_are_rejected(changes, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        from_arrays(model(**changes))

@@ -10,7 +10,7 @@ TARGET = np.array([3.0, -2.0])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_solves_a_parabola(name):
+def test_every_optimizer_finds_the_minimum_of_a_parabola(name):
     optimizer, theta = OPTIMIZERS[name](), np.zeros(2)
     for step in range(2000):
         gradient = CURVATURE * (theta - TARGET)
@@ -32,7 +32,7 @@ def test_directions_by_hand():
     assert directions(Adam(epsilon=0), gradients[:2])[1] == pytest.approx(m / np.sqrt(v))
 
 
-def test_a_decoupled_decay_shrinks_weights_beside_the_step_and_leaves_biases():
+def test_decoupled_weight_decay_shrinks_weights_and_not_biases():
     x, targets = np.zeros((1, 3), np.float32), np.full((1, 2), 0.5, np.float32)  # nothing to learn: gradient 0
     network = multilayer_perceptron([3, 2])
     network.theta[:] = 1

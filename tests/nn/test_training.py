@@ -15,7 +15,7 @@ X = rng.standard_normal((32, 20)).astype(np.float32)
 TARGETS = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 32)]
 
 
-class Whole:
+class FullBatch:
     """The whole set as one batch."""
 
     def __len__(self):
@@ -32,7 +32,7 @@ def new_network(dtype=np.float32, dropout=0.0):
 
 
 def test_golden_curve():
-    """The losses of ten steps, as the formulas of float64 gave them once and must give them always."""
+    """The losses of ten steps, recorded once in float64; a change of any formula changes them."""
     network, optimizer, targets = new_network(np.float64), Nesterov(0.9), smooth_labels(TARGETS.astype(float), 0.1)
     losses = [
         train_step(network, X.astype(float), targets, optimizer, 0.05, weight_decay=1e-3, clip_norm=1.0)
@@ -61,12 +61,13 @@ def test_one_batch_can_be_overfitted(name):
     assert losses[-1] < 0.05 < losses[0]
 
 
-def test_full_batch_gradient_descent_never_climbs():
-    losses = [e.loss for e in fit(new_network(), Whole(), GradientDescent(), constant, epochs=50, learning_rate=0.05)]
+def test_full_batch_gradient_descent_lowers_the_loss_at_every_step():
+    epochs = fit(new_network(), FullBatch(), GradientDescent(), constant, epochs=50, learning_rate=0.05)
+    losses = [epoch.loss for epoch in epochs]
     assert all(later < earlier for earlier, later in itertools.pairwise(losses))
 
 
-def test_clipping_shortens_a_long_gradient_and_leaves_a_short_one():
+def test_clipping_scales_a_long_gradient_and_leaves_a_short_one():
     for limit, expected in ((1e-3, 1e-3), (1e6, None)):
         network, free = new_network(np.float64), new_network(np.float64)
         before = network.theta.copy()
@@ -78,16 +79,16 @@ def test_clipping_shortens_a_long_gradient_and_leaves_a_short_one():
 
 
 def test_fit_reports_each_epoch():
-    epochs = list(fit(new_network(), Whole(), Nesterov(), one_cycle, epochs=4, learning_rate=0.2))
+    epochs = list(fit(new_network(), FullBatch(), Nesterov(), one_cycle, epochs=4, learning_rate=0.2))
     assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
     assert [epoch.learning_rate for epoch in epochs] == pytest.approx([0.2 * one_cycle(k / 4) for k in range(4)])
 
 
-def test_averaging_is_what_is_seen_and_training_goes_on_from_the_weights():
+def test_fit_yields_the_average_and_continues_from_the_weights():
     plain, averaged = new_network(np.float64), new_network(np.float64)
     expected = plain.theta.copy()
-    seen = fit(averaged, Whole(), GradientDescent(), constant, epochs=5, learning_rate=0.1, averaging=0.7)
-    for _ in fit(plain, Whole(), GradientDescent(), constant, epochs=5, learning_rate=0.1):
+    seen = fit(averaged, FullBatch(), GradientDescent(), constant, epochs=5, learning_rate=0.1, averaging=0.7)
+    for _ in fit(plain, FullBatch(), GradientDescent(), constant, epochs=5, learning_rate=0.1):
         next(seen)
         expected = 0.7 * expected + 0.3 * plain.theta
         np.testing.assert_allclose(averaged.theta, expected, atol=1e-14)
@@ -95,11 +96,12 @@ def test_averaging_is_what_is_seen_and_training_goes_on_from_the_weights():
     np.testing.assert_allclose(averaged.theta, expected, atol=1e-14)
 
 
-def test_dropout_draws_from_the_noise_of_the_epoch_alone():
+def test_dropout_depends_on_the_rng_of_the_epoch_alone():
     def trained(*seeds):
         network = new_network(dropout=0.5)
-        options = {"epochs": 2, "learning_rate": 0.1, "noise": lambda epoch: np.random.default_rng(seeds[epoch - 1])}
-        list(fit(network, Whole(), GradientDescent(), constant, **options))
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        options = {"epochs": 2, "learning_rate": 0.1, "dropout_rng": lambda epoch: rngs[epoch - 1]}
+        list(fit(network, FullBatch(), GradientDescent(), constant, **options))
         return network.theta
 
     assert np.array_equal(trained(1, 2), trained(1, 2))
@@ -109,7 +111,7 @@ def test_dropout_draws_from_the_noise_of_the_epoch_alone():
 def test_a_loss_that_is_not_finite_stops_training_at_once():
     seen = []
     with pytest.raises(FloatingPointError) as raised:
-        seen.extend(fit(new_network(), Whole(), GradientDescent(), constant, epochs=90, learning_rate=1e30))
+        seen.extend(fit(new_network(), FullBatch(), GradientDescent(), constant, epochs=90, learning_rate=1e30))
     message = str(raised.value)
     assert f"at epoch {len(seen) + 1}, step 1 of 1, learning rate 1e+30" in message
     assert "try a smaller learning_rate" in message
@@ -117,15 +119,15 @@ def test_a_loss_that_is_not_finite_stops_training_at_once():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_from_a_state_as_if_it_had_never_stopped(name):
-    options = {"epochs": 6, "learning_rate": 0.01, "averaging": 0.5, "noise": np.random.default_rng}
+def test_resuming_from_a_state_gives_the_same_bytes(name):
+    options = {"epochs": 6, "learning_rate": 0.01, "averaging": 0.5, "dropout_rng": np.random.default_rng}
     whole, first, second = (new_network(dropout=0.5) for _ in range(3))
-    losses = [e.loss for e in fit(whole, Whole(), OPTIMIZERS[name](), one_cycle, **options)]
-    for epoch in fit(first, Whole(), OPTIMIZERS[name](), one_cycle, **options):
+    losses = [e.loss for e in fit(whole, FullBatch(), OPTIMIZERS[name](), one_cycle, **options)]
+    for epoch in fit(first, FullBatch(), OPTIMIZERS[name](), one_cycle, **options):
         state = {key: array.copy() for key, array in epoch.state.items()}
         if epoch.number == 2:
             break
-    later = list(fit(second, Whole(), OPTIMIZERS[name](), one_cycle, **options, state=state))
+    later = list(fit(second, FullBatch(), OPTIMIZERS[name](), one_cycle, **options, state=state))
     assert [epoch.number for epoch in later] == [3, 4, 5, 6]
     assert [epoch.loss for epoch in later] == losses[2:]
     assert np.array_equal(second.theta, whole.theta)

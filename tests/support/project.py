@@ -29,7 +29,7 @@ SMALL = {
         "epochs": 8,
         "batch_size": 20,
         "learning_rate": 0.001,  # a few mistakes are left to draw
-        **dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0),
+        "augmentation": None,
     },
     "plot": {"dpi": 50, "units": 16},
 }
@@ -75,7 +75,7 @@ def add_dataset(root, name, directory):
 
 
 def set_params(root, changes):
-    """Change values of params.yaml, or add keys, as with an editor: one line a key."""
+    """Change values of params.yaml, or add keys, as with an editor: one line per key."""
     path = root / "params.yaml"
     lines = path.read_text(encoding="utf-8").splitlines()
     for section, values in changes.items():
@@ -86,7 +86,8 @@ def set_params(root, changes):
             if old is None:
                 lines.insert(start + 1, line)
             else:
-                lines[old] = line
+                end = next((i for i in range(old + 1, len(lines)) if not lines[i].startswith("    ")), len(lines))
+                lines[old:end] = [line]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

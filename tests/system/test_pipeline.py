@@ -108,7 +108,7 @@ def test_no_validation_images(copy):
             "clip_norm": 1.0,
             "initializer": "glorot_uniform",
         },
-        {"rotation": 5.0, "scaling": 0.1, "shear": 0.05, "shift": 1.0, "elastic": 0.5},
+        {"augmentation": {"rotation": 5.0, "scaling": 0.1, "shear": 0.05, "shift": 1.0, "elastic": 0.5}},
     ],
     ids=["no hidden layer, full batch", "two hidden layers", "averaged", "augmented"],
 )

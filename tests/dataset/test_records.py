@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from stages.dataset.records import check_model
+
+MODEL = {"classes": np.array(["a", "b", "c"]), "image_shape": np.array([4, 5])}
+
+
+def test_classes_and_image_shape_of_a_model():
+    assert check_model(MODEL, 20, 3) == (["a", "b", "c"], (4, 5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "inputs", "message"),
+    [
+        ({"classes": None}, 20, "has no classes"),
+        ({"image_shape": None}, 20, "has no image_shape"),
+        ({"image_shape": np.array([20])}, 20, "image_shape must be two integers"),
+        ({"image_shape": np.array([4.0, 5.0])}, 20, "image_shape must be two integers"),
+        ({}, 21, "its layers do not fit its image_shape and classes"),
+        ({"classes": np.array("abc")}, 20, "its layers do not fit its image_shape and classes"),
+    ],
+    ids=str,
+)
+def test_a_model_that_does_not_fit_its_network_is_rejected(changes, inputs, message):
+    model = {name: array for name, array in {**MODEL, **changes}.items() if array is not None}
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        check_model(model, inputs, 3)
