@@ -58,6 +58,6 @@ def key_of(parameters: Mapping[str, Any], paths: Sequence[Path]) -> str:
     numpy = [np.__version__, np.show_config(mode="dicts")]
     digest = hashlib.sha256(json.dumps([parameters, numpy, sys.version], sort_keys=True).encode())
     modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "stages"]
-    for path in [*paths, *(module.__file__ for module in modules if module.__file__)]:
+    for path in [*paths, *(Path(module.__file__) for module in modules if module.__file__)]:
         digest.update(files.digest(path).encode())
     return digest.hexdigest()

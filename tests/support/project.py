@@ -75,20 +75,12 @@ def add_dataset(root, name, directory):
 
 
 def set_params(root, changes):
-    """Change values of params.yaml, or add keys, as with an editor: one line per key."""
-    path = root / "params.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
+    """Change values of params.yaml, or add keys, as `dvc exp run -S` does."""
+    yaml = YAML()
+    content = yaml.load(root / "params.yaml")
     for section, values in changes.items():
-        start = lines.index(f"{section}:")
-        for key, value in values.items():
-            line = f"  {key}: {json.dumps(value)}"
-            old = next((i for i in range(start, len(lines)) if lines[i].startswith(f"  {key}: ")), None)
-            if old is None:
-                lines.insert(start + 1, line)
-            else:
-                end = next((i for i in range(old + 1, len(lines)) if not lines[i].startswith("    ")), len(lines))
-                lines[old:end] = [line]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        content[section].update(values)
+    yaml.dump(content, root / "params.yaml")
 
 
 def run(root, *command, **variables):

@@ -6,6 +6,7 @@ Matplotlib imported but nothing of ours, does what `python -m` does.
 """
 
 import contextlib
+import io
 import json
 import os
 import runpy
@@ -19,10 +20,25 @@ from importlib import import_module
 from pathlib import Path
 
 LOADED = """
-dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.graph dvc.repo.index dvc.repo.reproduce dvc.rwlock
-dvc.stage.cache dvc.utils.strictyaml matplotlib.backends.backend_agg matplotlib.figure networkx numpy pydantic
-pypi_simple requests ruamel.yaml scmrepo.git threadpoolctl tqdm zc.lockfile
+configobj dulwich.worktree dvc.cachemgr dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.artifacts
+dvc.repo.datasets dvc.repo.graph dvc.repo.index dvc.repo.metrics dvc.repo.open_repo dvc.repo.params dvc.repo.plots
+dvc.repo.reproduce dvc.repo.stage dvc.rwlock dvc.scm dvc.stage.cache dvc.utils.strictyaml dvc_data.hashfile.db.local
+dvc_data.hashfile.status dvc_render.image dvc_render.vega flatten_dict fsspec.implementations.memory
+matplotlib.backends.backend_agg matplotlib.figure networkx numpy.random PIL.BmpImagePlugin PIL.GifImagePlugin
+PIL.JpegImagePlugin PIL.PpmImagePlugin platformdirs.unix psutil pydantic.dataclasses pypi_simple requests ruamel.yaml
+scmrepo.git scmrepo.noscm tarfile threadpoolctl tqdm yaml zc.lockfile
 """
+
+
+def warm_up():
+    """Import the libraries, and draw a figure, so that fonts are loaded, too."""
+    for name in LOADED.split():
+        import_module(name)
+    figure = import_module("matplotlib.figure").Figure(layout="constrained")
+    figure.suptitle("Warm", weight="bold")
+    figure.subplots().semilogy([1, 1000], label="up")
+    figure.legend()
+    figure.savefig(io.BytesIO())
 
 
 @contextlib.contextmanager
@@ -91,8 +107,7 @@ if __name__ == "__main__":
     what, address, *command = sys.argv[1:]
     if what == "ask":
         ask(address, *command)
-    for name in LOADED.split():
-        import_module(name)
+    warm_up()
     with Server(address, Run) as server:
         print("listening", flush=True)
         server.serve_forever()
