@@ -9,8 +9,17 @@ import warm
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the project, inside Git, after its first `dvc repro`."""
+def warm_path():
+    """A PATH on which `dvc` and `python -m` start fast; `project.run` uses it from now on."""
+    with warm.started() as directory:
+        project.warm_path = os.pathsep.join([directory, project.PATH])
+        yield project.warm_path
+        project.warm_path = None
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, warm_path):
+    """A copy of the project, in a Git repository, after its first `dvc repro`."""
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
     project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
@@ -20,14 +29,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished copy, to be changed; what DVC remembers of the files comes with them."""
+    """A copy of the finished copy, to be changed; DVC's cache and state come with it."""
     root = tmp_path / "copy"
     shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return root
-
-
-@pytest.fixture(scope="session")
-def warm_path():
-    """A PATH on which `dvc` and the stages start fast."""
-    with warm.started() as directory:
-        yield os.pathsep.join([directory, project.PATH])

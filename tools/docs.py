@@ -1,6 +1,6 @@
 """`make docs`: write the files that are derived from others, docs/rerun.md and params.schema.json.
 
-The tables of docs/rerun.md follow from dvc.yaml. The schema, with which editors complete, check and explain params.yaml,
+The tables of docs/rerun.md follow from dvc.yaml. The schema, for editors that complete, check and explain params.yaml,
 takes types, bounds and choices from the signatures of the stages, and descriptions from the comments in params.yaml.
 """
 

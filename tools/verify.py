@@ -14,8 +14,8 @@ SAME_EVERYWHERE = ("validate", "fetch", "preprocess")  # the other stages multip
 def stale(root: Path) -> list[str]:
     """Return what in dvc.lock, or among the results in Git, does not belong to this code and these parameters.
 
-    Each is a line. No data is needed: for a file that a stage made and that is not in Git, dvc.lock itself must have the
-    same digest where it was written and where it was read.
+    Each is a line. No data is needed: of a file that is not in Git, dvc.lock itself must have the same digest where a
+    stage wrote it and where one read it.
     """
     declared, locked = (load(root / name)[0]["stages"] for name in ("dvc.yaml", "dvc.lock"))
     params, _ = load(root / "params.yaml")
@@ -34,11 +34,11 @@ def stale(root: Path) -> list[str]:
             if sections.get(section) != used.get(section)
         ]
         for dep in lock["deps"]:
-            if dep["md5"] != made.get(dep["path"], md5(root, dep["path"])):
+            if dep["md5"] != made.get(dep["path"], md5(root / dep["path"])):
                 lines.append(f"{name}: {dep['path']} has changed")
         for out in lock["outs"]:
             in_git = isinstance(outs.get(out["path"]), dict)  # cache: false
-            if in_git and out["md5"] != md5(root, out["path"]):
+            if in_git and out["md5"] != md5(root / out["path"]):
                 lines.append(f"{name}: {out['path']} is not the one that it made")
     return sorted(lines)
 

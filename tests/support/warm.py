@@ -1,8 +1,8 @@
-"""A Python that has its libraries loaded already, so that a hundred runs of the pipeline take one minute and not five.
+"""A Python whose libraries are already loaded, so that a hundred runs of the pipeline take one minute and not five.
 
-`started()` gives a directory for the front of PATH, with a `dvc` and a `python` in it that know only `-m MODULE`. They
-hand their arguments, directory, environment and streams to a server. It forks, and the child, which has DVC, NumPy and
-Matplotlib imported but nothing of ours, does what `python -m` does.
+`started()` gives a directory for the front of PATH, with `dvc` and `python -m` in it. They pass their arguments,
+directory, environment and streams to a server. It forks, and the child, which has DVC, NumPy and Matplotlib imported
+but no module of the project, does what `python -m` does.
 """
 
 import contextlib
@@ -43,15 +43,16 @@ def warm_up():
 
 @contextlib.contextmanager
 def started():
-    """Give the directory with the two commands, which work until the block ends."""
+    """Start the server; give the directory with the two commands."""
     with tempfile.TemporaryDirectory() as directory:
         address = f"{directory}/socket"
         server = subprocess.Popen([sys.executable, __file__, "serve", address], stdout=subprocess.PIPE)
         server.stdout.readline()  # it listens
         for name, arguments in (("python", []), ("dvc", ["-m", "dvc"])):
             command = shlex.join([sys.executable, "-IS", __file__, "ask", address, *arguments])
+            cold = f'[ "$1" = -m ] || exec {shlex.quote(sys.executable)} "$@"\n' if name == "python" else ""
             path = Path(directory, name)
-            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            path.write_text(f'#!/bin/sh\n{cold}exec {command} "$@"\n')
             path.chmod(0o755)
         yield directory
         server.terminate()
@@ -83,8 +84,7 @@ class Run(socketserver.StreamRequestHandler):
         os.environ.clear()
         os.environ.update(order["environment"])
         sys.path[0] = order["directory"]
-        flag, *sys.argv = order["command"]
-        assert flag == "-m", order["command"]
+        _, *sys.argv = order["command"]  # without -m
         code = 0
         try:
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
