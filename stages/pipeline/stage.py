@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def end_with_dvc() -> None:
 
 def die_with(process: psutil.Process) -> None:
     """Wait until a process ends, then kill this one."""
-    process.wait()
+    with suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
