@@ -62,7 +62,7 @@ def digest(path: Path | str) -> str:
 def check_digest(path: Path | str, expected: str) -> None:
     """Raise ValueError unless the SHA-256 of a file is `expected`."""
     if (actual := digest(path)) != expected:
-        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., expected {expected[:12]}...; {DOCTOR}")
+        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., {expected[:12]}... expected; {DOCTOR}")
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -88,7 +88,7 @@ def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | No
         fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
-            raise ValueError(f"holds {array.dtype} of shape {array.shape}; expected float32 of {expected}")
+            raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
     if sha256 is not None:
         check_digest(path, sha256)
     return array

@@ -257,7 +257,7 @@ def an_orphan(repository, ledger):
     project.set_params(root, {"train": {"epochs": 8}})
     result = project.run(root, "dvc", "repro")
     problems = []
-    if result.returncode == 0 or f"another stage is at work here, process {orphan.pid}" not in result.stderr:
+    if result.returncode == 0 or f"another stage is running here, process {orphan.pid}" not in result.stderr:
         problems.append(f"not refused: {result.stdout}{result.stderr}")
     orphan.kill()
     orphan.communicate()
@@ -283,7 +283,7 @@ def two_writers(repository, ledger, times):
             for code, text in zip(codes, said, strict=True):
                 if (
                     code
-                    and "at work here" not in text
+                    and "running here" not in text
                     and "is busy" not in text
                     and "Unable to acquire lock" not in text
                 ):

@@ -158,7 +158,7 @@ def test_two_fetches_at_once_do_not_harm_each_other(copy):
     results = [future.result() for future in started]
     assert 0 in [result.returncode for result in results]
     for result in results:
-        assert result.returncode == 0 or "fetch: another stage is at work here, process " in result.stderr
+        assert result.returncode == 0 or "fetch: another stage is running here, process " in result.stderr
     assert snapshot(copy) == before
 
 

@@ -153,7 +153,7 @@ def test_a_torn_record(here, path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("actual,", "real,", "line 2 has not all of the columns actual, predicted, confidence"),
+        ("actual,", "real,", "line 2 lacks one of the columns actual, predicted, confidence"),
         (",0.", ",1.", "a confidence outside 0..1"),
         (",0.", ",x", "could not convert string to float"),
         (",0.", ",nan0.", "could not convert string to float"),
@@ -173,7 +173,7 @@ def test_predictions_of_other_images(here):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "it has no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 has not all")]
+    ("text", "said"), [("", "no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 lacks one")]
 )
 def test_a_history_that_is_none(here, text, said):
     (here / "reports/history.csv").write_text(text)
