@@ -1,7 +1,7 @@
 """The recipes of recipes.yaml and the trials that they ask for: a trial is a recipe with a seed.
 
-The key of a trial is the digest of all that its result depends on, code aside: the data, the merged parameters, the
-seed, and the teacher.
+The key of a trial is the digest of what its result depends on, code and machine aside: the data, the merged parameters,
+the seed, and the teacher. Where the data comes from and the number of threads do not count.
 """
 
 import difflib
@@ -101,8 +101,8 @@ def load() -> tuple[dict[str, Recipe], list[Trial]]:
         taught = recipe.teacher or (recipes[recipe.base].teacher if recipe.base else None)
         teacher, temperature = (trial(taught.recipe, taught.seed), taught.temperature) if taught else (None, 1.0)
         digits = data[sections["fetch"]["dataset"]]
-        # Where the files come from does not matter, nor what the catalog calls them.
-        key = digest([digits, sections["preprocess"], sections["train"], teacher and [teacher.key, temperature]])
+        training = {key: value for key, value in sections["train"].items() if key != "blas_threads"}
+        key = digest([digits, sections["preprocess"], training, teacher and [teacher.key, temperature]])
         return Trial(name, seed, sections, digits, not recipe.base, teacher, temperature, key)
 
     return recipes, [trial(name, seed) for name, recipe in recipes.items() for seed in range(recipe.seeds)]
