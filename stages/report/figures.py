@@ -150,7 +150,7 @@ def predictions(
 ) -> Figure:
     """A grid of test images (n, rows, columns) with the predicted class and confidence (n,) of each."""
     wrong = int((actual != predicted).sum())
-    shown = f"Predicted class and confidence of {counted(len(images), 'test image')} drawn from {total:,}: "
+    shown = f"Predicted class and confidence of {len(images)} of {counted(total, 'test image')}: "
     verdict = "no mistake" if not wrong else f"{counted(wrong, 'mistake')} (framed, \N{MULTIPLICATION X})"
     return image_grid(images, actual, predicted, confidence, shown + verdict, columns=10)
 
