@@ -40,12 +40,12 @@ bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (a
 	dvc repro preprocess
 	python -m benchmarks.speed
 
-recipes: .venv/installed  ## train every recipe and every ablation with every seed, write the tables (some five hours)
+recipes: .venv/installed  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro fetch
-	cd benchmarks && dvc repro --keep-going
-	python -m benchmarks.strangers
-	python -m benchmarks.table
+	python -m experiments.run
+	python -m experiments.other_writers
+	python -m experiments.tables
 
 docs: .venv/installed  ## write what is derived: docs/rerun.md and params.schema.json
 	python -m tools.docs

@@ -20,6 +20,7 @@ ROLES = {
     "test_labels": "t10k-labels-idx1-ubyte",
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
 STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
@@ -46,7 +47,7 @@ def make(root):
         text=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if name.split("/")[0] not in ("reports", "dvc.lock", "tests", "benchmarks", "docs") and (ROOT / name).is_file():
+        if name.split("/")[0] not in LEFT_OUT and (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     shutil.copytree(FIXTURE, root / "tests/fixture")
