@@ -16,7 +16,7 @@ verify: .venv/installed  ## after make repro: say which results differ here from
 	python tools/verify.py
 
 test: .venv/installed  ## run the tests
-	python -m pytest -n logical --dist worksteal
+	python -m pytest -n logical --dist loadgroup
 
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
 	@python -m tools.doctor

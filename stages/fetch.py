@@ -1,7 +1,8 @@
-"""Bring the four original IDX files, and refuse any wrong byte."""
+"""Download the four original IDX files, and reject any wrong byte."""
 
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from stages.dataset.records import RAW_FILES, RawDataset
-from stages.download.sources import Dataset, Fetcher, File, Source, checked
+from stages.download.sources import Dataset, Downloader, File, Source, verify
 from stages.pipeline import files, params, stage
 
 CATALOG = Path("data/catalog.yaml")
 RAW = Path("data/raw")
-KEPT = Path("data/downloads")  # every file that was ever right, by its digest: DVC empties data/raw before this runs
+DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC empties data/raw before this runs
 
 
 def fetch(
@@ -29,19 +30,14 @@ def fetch(
     """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
     entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
-    with tqdm(unit="B", unit_scale=True, disable=None, leave=False) as bar:  # None: only on a terminal
-
-        def progress(name: str, done: int, total: int) -> None:
-            bar.set_description(name, refresh=False)
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        fetcher = Fetcher(progress, tqdm.write)
-        for role, local_name in RAW_FILES.items():
-            data, origin = kept(entry.files[role], local_name) or bring(fetcher, entry.files[role], sources)
-            with files.replacing(RAW / local_name) as temporary:
-                temporary.write_bytes(data)
-            tqdm.write(f"{local_name}: {len(data):,} bytes from {origin}")
+    progress = partial(tqdm, unit="B", unit_scale=True, disable=None, leave=False)  # None: only on a terminal
+    downloader = Downloader(progress, print)
+    for role, local_name in RAW_FILES.items():
+        file = entry.files[role]
+        data, origin = cached(file, local_name) or download(downloader, file, sources)
+        with files.replacing(RAW / local_name) as temporary:
+            temporary.write_bytes(data)
+        print(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     files.write_json(RAW / "dataset.json", asdict(RawDataset(entry.title, entry.classes, sha256)))
 
@@ -54,25 +50,24 @@ def find_dataset(name: str) -> Dataset:
     return catalog[name]
 
 
-def kept(file: File, local_name: str) -> tuple[bytes, str] | None:
-    """Return the bytes of `file` and the place where an earlier run left them, or None if they are not right."""
-    for path in (KEPT / file.sha256, RAW / local_name):
+def cached(file: File, local_name: str) -> tuple[bytes, str] | None:
+    """Return the bytes of `file` and where an earlier run left them, or None where they are missing or damaged."""
+    for path in (DOWNLOADS / file.sha256, RAW / local_name):
         if path.is_file() and path.stat().st_size == file.bytes:
-            with suppress(ValueError):  # then it is fetched again and replaced
-                return checked(path.read_bytes(), file), str(path.parent)
+            with suppress(ValueError):  # then it is downloaded again and replaced
+                return verify(path.read_bytes(), file), str(path.parent)
     return None
 
 
-def bring(fetcher: Fetcher, file: File, sources: list[Source]) -> tuple[bytes, str]:
-    """Return the bytes of `file` and its source's name, and keep them for the next run."""
+def download(downloader: Downloader, file: File, sources: list[Source]) -> tuple[bytes, str]:
+    """Return the bytes of `file` and the name of the source that has it, and cache them for the next run."""
     try:
-        data, source = fetcher.bring(file, sources)
+        data, source = downloader.download(file, sources)
     except OSError as error:
         raise OSError(
-            f"{error}\nTo go on without a network, put the four files into a directory and set fetch.directory "
-            "in params.yaml."
+            f"{error}\nTo work offline, put the four files into a directory and set fetch.directory in params.yaml."
         ) from None
-    with files.replacing(KEPT / file.sha256) as temporary:
+    with files.replacing(DOWNLOADS / file.sha256) as temporary:
         temporary.write_bytes(data)
     return data, str(source)
 

@@ -9,18 +9,18 @@ import warm
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the project, inside Git, after its first `dvc repro`."""
+def finished(tmp_path_factory, warm_path):
+    """A copy of the project, inside Git, after its first `dvc repro`; tests only read it."""
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
     project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
-    assert project.repro(root) == project.STAGES
+    assert project.repro(root, PATH=warm_path) == project.STAGES
     return root
 
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished copy, to be changed; what DVC remembers of the files comes with them."""
+    """A copy of the finished run, with DVC's cache and state, for a test to change."""
     root = tmp_path / "copy"
     shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return root

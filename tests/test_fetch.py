@@ -1,4 +1,4 @@
-"""The stage: what it writes, what it keeps, and what it says when nothing can be had."""
+"""The stage: what it writes, what it caches, and what it says when no source has a file."""
 
 import gzip
 import hashlib
@@ -11,7 +11,7 @@ import pytest
 
 from stages.dataset.records import RAW_FILES
 from stages.download.sources import Dataset
-from stages.fetch import CATALOG, KEPT, RAW, fetch
+from stages.fetch import CATALOG, DOWNLOADS, RAW, fetch
 from stages.pipeline import params
 
 CONTENT = {role: f"bytes of {role}".encode() for role in RAW_FILES}
@@ -60,21 +60,21 @@ def test_the_directory_of_params_is_tried_first(capsys):
     ]
 
 
-def test_kept_files_are_used_again_and_a_torn_one_is_replaced(capsys):
+def test_cached_files_are_used_again_and_a_damaged_one_is_replaced(capsys):
     fetch(dataset="own", directory=None)
-    torn = KEPT / DIGESTS["test_labels"]
-    torn.write_bytes(b"x" * len(CONTENT["test_labels"]))
+    damaged = DOWNLOADS / DIGESTS["test_labels"]
+    damaged.write_bytes(b"x" * len(CONTENT["test_labels"]))
     shutil.rmtree(RAW)
     capsys.readouterr()
     fetch(dataset="own", directory=None)
-    assert [line.split(" from ")[1] for line in capsys.readouterr().out.splitlines()] == [str(KEPT)] * 3 + ["here"]
+    assert [line.split(" from ")[1] for line in capsys.readouterr().out.splitlines()] == [str(DOWNLOADS)] * 3 + ["here"]
     assert written() == CONTENT
-    assert torn.read_bytes() == CONTENT["test_labels"]
+    assert damaged.read_bytes() == CONTENT["test_labels"]
 
 
-def test_what_is_right_in_its_place_already_needs_no_source(capsys):
+def test_files_that_are_in_place_need_no_source(capsys):
     fetch(dataset="own", directory=None)
-    shutil.rmtree(KEPT)
+    shutil.rmtree(DOWNLOADS)
     shutil.rmtree("here")
     capsys.readouterr()
     fetch(dataset="own", directory=None)
@@ -82,7 +82,7 @@ def test_what_is_right_in_its_place_already_needs_no_source(capsys):
     assert written() == CONTENT
 
 
-def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
+def test_a_failure_lists_every_reason_and_a_way_out_and_loses_nothing():
     Path("here/test_labels.idx.gz").unlink()
     with pytest.raises(OSError, match=r"put the four files into a directory and set fetch\.directory") as raised:
         fetch(dataset="own", directory="absent")
@@ -91,15 +91,15 @@ def test_a_failure_tells_every_reason_and_how_to_go_on_and_loses_nothing():
         "  absent: no such directory",
         "  here: no test_labels.idx or test_labels.idx.gz in it",
     ]
-    assert {path.name for path in KEPT.iterdir()} == set(DIGESTS.values()) - {DIGESTS["test_labels"]}
+    assert {path.name for path in DOWNLOADS.iterdir()} == set(DIGESTS.values()) - {DIGESTS["test_labels"]}
 
 
-def test_an_unknown_data_set_is_refused_with_the_known_ones():
+def test_an_unknown_data_set_is_rejected_with_the_known_ones():
     with pytest.raises(ValueError, match=r"^fetch\.dataset: minst is not in data/catalog\.yaml; it has own$"):
         fetch(dataset="minst", directory=None)
 
 
-def test_a_misspelled_key_of_the_catalog_is_told_with_its_line():
+def test_a_misspelled_key_of_the_catalog_is_reported_with_its_line():
     CATALOG.write_text(CATALOG.read_text().replace('"directory"', '"folder"'))
     with pytest.raises(ValueError, match=r"own\.sources\[0\]\.folder: unknown.*line 1"):
         fetch(dataset="own", directory=None)

@@ -1,1 +1,1 @@
-"""Where the files of a data set come from."""
+"""Downloads: where the files of a data set come from."""

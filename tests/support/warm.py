@@ -1,27 +1,32 @@
-"""A Python that has its libraries loaded already, so that a hundred runs of the pipeline take one minute and not five.
+"""A Python that has already loaded its libraries, so that tests run the pipeline a hundred times in a few minutes.
 
-`started()` gives a directory for the front of PATH, with a `dvc` and a `python` in it that know only `-m MODULE`. They
-hand their arguments, directory, environment and streams to a server. It forks, and the child, which has DVC, NumPy and
-Matplotlib imported but nothing of ours, does what `python -m` does.
+`started()` gives a directory for the front of PATH that holds a `dvc` and a `python`; this `python` supports only
+`-m MODULE`. Both pass their arguments, environment, directory and streams to a server. The server has imported DVC,
+NumPy and Matplotlib, but nothing of this project. It forks, and the child does what `python -m` does. To its parent the
+command looks like any other: it has that parent and process group, and when it is killed, the child dies too.
 """
 
 import contextlib
 import json
 import os
 import runpy
+import select
 import shlex
+import signal
 import socket
 import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from importlib import import_module
 from pathlib import Path
 
 LOADED = """
-dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.graph dvc.repo.index dvc.repo.reproduce dvc.rwlock
-dvc.stage.cache dvc.utils.strictyaml matplotlib.backends.backend_agg matplotlib.figure networkx numpy pydantic
-pypi_simple requests ruamel.yaml scmrepo.git threadpoolctl tqdm zc.lockfile
+dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.experiments.queue.celery dvc.repo.graph dvc.repo.index
+dvc.repo.reproduce dvc.rwlock dvc.stage.cache dvc.utils.strictyaml matplotlib.backends.backend_agg matplotlib.figure
+networkx numpy pydantic pypi_simple requests ruamel.yaml scmrepo.git threadpoolctl tqdm zc.lockfile
 """
 
 
@@ -31,26 +36,33 @@ def started():
     with tempfile.TemporaryDirectory() as directory:
         address = f"{directory}/socket"
         server = subprocess.Popen([sys.executable, __file__, "serve", address], stdout=subprocess.PIPE)
-        server.stdout.readline()  # it listens
+        server.stdout.readline()  # it is listening
         for name, arguments in (("python", []), ("dvc", ["-m", "dvc"])):
-            command = shlex.join([sys.executable, "-IS", __file__, "ask", address, *arguments])
+            command = shlex.join([sys.executable, "-IS", __file__, "ask", address])
             path = Path(directory, name)
-            path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            path.write_text(f'#!/bin/sh\nexec {command} "$0" {shlex.join(arguments)} "$@"\n')
             path.chmod(0o755)
         yield directory
         server.terminate()
         server.communicate()
 
 
-def ask(address, *command):
-    """Be a command: let the server run it, and end as it ended."""
-    order = {"command": command, "directory": str(Path.cwd()), "environment": dict(os.environ)}
+def ask(address, program, *command):
+    """Be the command: let the server run it, and exit with its code."""
+    order = {
+        "program": program,
+        "command": command,
+        "directory": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "parent": os.getppid(),
+        "group": os.getpgrp(),
+    }
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [b"."], [0, 1, 2])
         connection.sendall(json.dumps(order).encode())
         connection.shutdown(socket.SHUT_WR)
-        sys.exit(int(connection.makefile().read()))
+        sys.exit(int(connection.makefile().readline()))
 
 
 class Run(socketserver.StreamRequestHandler):
@@ -66,20 +78,39 @@ class Run(socketserver.StreamRequestHandler):
         os.chdir(order["directory"])
         os.environ.clear()
         os.environ.update(order["environment"])
+        os.getppid, os.getpgrp = (lambda: order["parent"]), (lambda: order["group"])
+        threading.Thread(target=self.die_with_asker, daemon=True).start()
         sys.path[0] = order["directory"]
         flag, *sys.argv = order["command"]
         assert flag == "-m", order["command"]
-        code = 0
+        code = 1
         try:
-            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+            if sys.argv[0] == "dvc":
+                sys.argv[0] = order["program"]  # DVC shows it to others that it keeps waiting
+                from dvc.cli import main
+
+                code = main(sys.argv[1:])
+            else:
+                runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+                code = 0
         except SystemExit as end:
             code = int(end.code or 0)
+        except BaseException:
+            traceback.print_exc()
         sys.stdout.flush()
-        self.wfile.write(str(code).encode())
+        self.wfile.write(f"{code}\n".encode())
+
+    def die_with_asker(self):
+        """Wait until the asking process closes the connection before it has an answer: it was killed."""
+        poll = select.poll()
+        poll.register(self.request, 0)  # only for the end of the connection
+        poll.poll()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
     parent = os.getppid()
+    max_children = 100
 
     def service_actions(self):
         super().service_actions()
