@@ -43,7 +43,7 @@ def main() -> None:
 
 @contextmanager
 def command() -> Iterator[None]:
-    """Do the block as the one writer of the results; end the process with a line and an exit code if it fails."""
+    """Run the block as the only writer of the results; if it fails, end the process with a line and an exit code."""
     try:
         signal.signal(signal.SIGTERM, stage.terminate)
         stage.check_directory()
@@ -61,8 +61,8 @@ def command() -> Iterator[None]:
 def run(trials: list[Trial], wanted: list[Trial], pool: Callable[[int], Executor] | None = None) -> None:
     """Run the `wanted` ones of all trials, and the teachers whose models they lack, one per processor core.
 
-    `pool` makes what runs them at the same time: processes of this machine by default. Raises ChildProcessError at the
-    end if some of them failed; the others are finished then.
+    `pool(workers)` makes the executor, by default of processes on this machine. Raises ChildProcessError at the end if
+    some of the trials failed; the others are finished then.
     """
     needed = required(trials, wanted)
     counts = Counter(trial.recipe for trial in needed.values())
@@ -158,7 +158,7 @@ class Work:
         """Record what became of a trial."""
         trial, error = self.running.pop(future), future.exception()
         if isinstance(error, BrokenProcessPool):
-            self.report(trial, "lost: the system ended a process of the pool, perhaps for want of memory")
+            self.report(trial, "lost: the system ended a process of the pool, perhaps because memory ran out")
             self.fail(trial)
         elif error:
             if os.environ.get("TRACEBACK"):

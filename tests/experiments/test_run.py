@@ -224,7 +224,7 @@ def test_a_worker_that_is_killed_costs_its_trial(start):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert err.splitlines() == [
-        "experiments: endless, seed 0: lost: the system ended a process of the pool, perhaps for want of memory",
+        "experiments: endless, seed 0: lost: the system ended a process of the pool, perhaps because memory ran out",
         "experiments: 1 of 2 trials failed; the same command runs them again",
     ]
     assert rows() == [("default", 0)]
