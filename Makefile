@@ -1,4 +1,4 @@
-# What each target does stands behind its ##; `make` alone lists them.
+# `make` alone lists the targets, with the text after ##.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -8,23 +8,23 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: .venv/installed  ## run the pipeline: real digits in; a trained, measured and pictured network out
+repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot
 	dvc repro
 	dvc metrics show
 
-verify: .venv/installed  ## after make repro: say which results differ here from the recorded ones
-	python tools/verify.py
+verify: .venv/installed  ## after make repro: show which results differ from the recorded ones
+	python -m tools.verify
 
 test: .venv/installed  ## run the tests
 	python -m pytest -n logical --dist loadgroup
 
-doctor: .venv/installed  ## find what a crash or a failing disk broke, and say how to repair it
+doctor: .venv/installed  ## find what a crash or a failing disk broke, and show how to repair it
 	@python -m tools.doctor
 
-faults: .venv/installed  ## break the pipeline on purpose, at every point, and count what survives (35 minutes)
+faults: .venv/installed  ## inject faults at every point of the pipeline and report what survives (35 minutes)
 	python tests/faults/run.py --report tests/faults/report.md
 
-fuzz: .venv/installed  ## throw millions of made-up files at the readers, guided by coverage (a quarter of an hour)
+fuzz: .venv/installed  ## fuzz the readers with millions of files, guided by coverage (15 minutes)
 	pip install --quiet "$$(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')"
 	python tests/faults/fuzz.py idx -runs=10000000
 	python tests/faults/fuzz.py npy -runs=250000
@@ -35,7 +35,7 @@ lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff format --check .
 	mypy
 
-bench: .venv/installed  ## measure speed beside PyTorch, scikit-learn and JAX (about an hour)
+bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
@@ -47,10 +47,10 @@ recipes: .venv/installed  ## train the recipes and ablations that experiments/re
 	python -m experiments.other_writers
 	python -m experiments.tables
 
-docs: .venv/installed  ## write what is derived: docs/rerun.md and params.schema.json
+docs: .venv/installed  ## write the derived files: docs/rerun.md and params.schema.json
 	python -m tools.docs
 
-lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to requirements.txt
+lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
@@ -58,10 +58,10 @@ lock: .venv/installed  ## resolve the pinned dependencies of pyproject.toml to r
 clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
-# The environment, made anew when the pinned dependencies change. The stamp is written last: a broken
-# installation is never taken for a whole one.
+# The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
+# that failed is repeated.
 .venv/installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; choose one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@

@@ -1,8 +1,8 @@
-"""Refuse a bad params.yaml before anything is touched.
+"""Reject a bad params.yaml before anything is touched.
 
 DVC deletes the outputs of a stage before it runs the stage, so a bad value found in `train` would already have cost
-the model. This stage looks at every section first, and for the data set in the catalog. It is the one stage that knows
-the others, because their signatures are what it checks against.
+the model. This stage checks every section first, and looks up the data set in the catalog. It is the only stage that
+imports the others: their signatures are what it checks against.
 """
 
 from stages.evaluate import evaluate
@@ -14,10 +14,9 @@ from stages.train import train
 
 
 def validate() -> None:
-    """Check all of params.yaml; write data/validated, always the same: a good change by itself reruns nothing else."""
-    params.check([fetch, preprocess, train, evaluate, plot])
-    content, _ = params.load(params.PARAMS)
-    find_dataset(content["fetch"]["dataset"])
+    """Check all of params.yaml; write data/validated, always with the same content, so that nothing else reruns."""
+    settings = params.check([fetch, preprocess, train, evaluate, plot])
+    find_dataset(settings["fetch"]["dataset"])
     files.write_text("data/validated", "params.yaml is valid\n")
 
 

@@ -9,12 +9,21 @@ import warm
 
 
 @pytest.fixture(scope="session")
+def warm_path():
+    """A PATH on which `dvc` and `python -m` start fast; `project.run` uses it from now on."""
+    with warm.started() as directory:
+        project.warm_path = os.pathsep.join([directory, project.PATH])
+        yield project.warm_path
+        project.warm_path = None
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, warm_path):
-    """A copy of the project, inside Git, after its first `dvc repro`; tests only read it."""
+    """A copy of the project, in a Git repository, after its first `dvc repro`; tests only read it."""
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
     project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
-    assert project.repro(root, PATH=warm_path) == project.STAGES
+    assert project.repro(root) == project.STAGES
     return root
 
 
@@ -24,10 +33,3 @@ def copy(finished, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return root
-
-
-@pytest.fixture(scope="session")
-def warm_path():
-    """A PATH on which `dvc` and the stages start fast."""
-    with warm.started() as directory:
-        yield os.pathsep.join([directory, project.PATH])

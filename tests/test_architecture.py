@@ -1,41 +1,50 @@
-"""The laws of the house: what is declared is what is used, and packages do not know each other."""
+"""What is declared is what is used, and packages do not import each other."""
 
 import ast
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+
+from stages.pipeline.yaml_reader import load
+from tools import docs
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ["nn", "dataset", "download", "report", "pipeline"]
-MADE_FOR_THE_TRADE = {
+LIBRARIES = {
     "nn": {"numpy"},
     "dataset": {"numpy"},
     "download": {"requests", "urllib3", "pypi_simple"},
     "report": {"numpy", "matplotlib"},
-    "pipeline": {"numpy", "pydantic", "pydantic_core", "ruamel", "zc"},
+    "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "typing_extensions", "yaml", "zc"},
 }
 
 
-def stages(root=ROOT):
-    return YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+@cache
+def stages():
+    return load(ROOT / "dvc.yaml")[0]["stages"]
 
 
 def imported(path):
     """The dotted names that a source file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return names_in(path.read_text(encoding="utf-8"))
+
+
+@cache
+def names_in(source):
+    names = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            assert node.level == 0, "relative import"
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
 
 
 def closure(root, script):
-    """The files of ours that a script needs: itself and all that it imports, directly or not."""
+    """The files of `stages` that a script needs: itself and all that it imports, directly or not."""
     found, waiting = set(), [script]
     while waiting:
         path = waiting.pop()
@@ -50,13 +59,19 @@ def closure(root, script):
     return found
 
 
-def difference(root, name):
-    """The source files that are either imported or declared by a stage, but not both."""
-    declared = {dep for dep in stages(root)[name]["deps"] if dep.endswith(".py")}
-    return declared ^ closure(root, f"stages/{name}.py")
+def code(stage):
+    """The files and directories of `stages` that a stage declares."""
+    return [dep for dep in stage["deps"] if dep.split("/")[0] == "stages"]
 
 
-def test_a_file_directly_in_stages_is_a_stage_and_nothing_else_is():
+def difference(root, name, declared=None):
+    """The modules that a stage imports and does not declare, and what it declares and imports nothing of."""
+    declared, needed = declared or code(stages()[name]), closure(root, f"stages/{name}.py")
+    undeclared = {path for path in needed if not docs.depends(declared, [path])}
+    return undeclared | {dep for dep in declared if not docs.depends([dep], needed)}
+
+
+def test_the_files_in_stages_are_the_stages_of_dvc_yaml():
     assert {path.stem for path in (ROOT / "stages").glob("*.py")} == set(stages())
     for name, stage in stages().items():
         assert stage["cmd"] == f"python -m stages.{name}"
@@ -69,55 +84,62 @@ def test_declared_modules_are_the_imported_ones(name):
 
 
 def test_an_undeclared_import_is_noticed(tmp_path):
-    shutil.copytree(ROOT / "stages", tmp_path / "stages")
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    shutil.copytree(ROOT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     schedules = tmp_path / "stages/nn/schedules.py"
     schedules.write_text(schedules.read_text() + "\nfrom stages.report import figures\n")
     assert difference(tmp_path, "train") == {"stages/report/figures.py"}
+    assert difference(tmp_path, "preprocess") == set()
 
 
-def test_a_dep_that_is_not_listed_is_noticed(tmp_path):
-    shutil.copytree(ROOT / "stages", tmp_path / "stages")
-    text = (ROOT / "dvc.yaml").read_text()
-    for dep in {dep for stage in stages().values() for dep in stage["deps"] if dep.endswith(".py")}:
-        (tmp_path / "dvc.yaml").write_text(text.replace(f"      - {dep}\n", ""))
-        for name, stage in stages().items():
-            assert difference(tmp_path, name) == {dep} & set(stage["deps"])
+@pytest.mark.parametrize("name", stages())
+def test_a_dep_that_is_missing_or_not_needed_is_noticed(name):
+    declared, needed = code(stages()[name]), closure(ROOT, f"stages/{name}.py")
+    for dep in declared:
+        others = [other for other in declared if other != dep] or ["stages/validate.py"]
+        assert difference(ROOT, name, others) >= {path for path in needed if docs.depends([dep], [path])} - {*others}
+        assert difference(ROOT, name, [*declared, f"{dep}x"]) == {f"{dep}x"}
+    assert difference(ROOT, "fetch", [*code(stages()["fetch"]), "stages/nn"]) == {"stages/nn"}
 
 
 @pytest.mark.parametrize("name", stages())
 def test_a_stage_has_its_own_section_of_params(name):
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
     declared = stages()[name].get("params")
     if name == "validate":
         assert declared == [{"params.yaml": None}]  # all of it
     else:
         assert declared == [name]
-        assert name in params
+        assert name in load(ROOT / "params.yaml")[0]
 
 
 @pytest.mark.parametrize("name", stages())
-def test_deps_and_outs_are_sorted_and_made_by_another_stage_or_kept_in_git(name):
-    made = {out if isinstance(out, str) else next(iter(out)) for s in stages().values() for out in outputs(s)}
-    deps = stages()[name]["deps"]
-    assert deps == sorted(deps)
+def test_deps_are_ordered_and_made_by_another_stage_or_in_git(name):
+    """First the script, then its modules, then data; nothing twice."""
+    deps, modules = stages()[name]["deps"], code(stages()[name])
+    assert deps[: len(modules)] == modules
+    assert modules == sorted(modules, key=lambda dep: (dep != f"stages/{name}.py", dep))
+    assert not any(docs.depends([dep], {*deps} - {dep}) for dep in deps)
+    made = set().union(*(docs.names(outputs(stage)) for stage in stages().values()))
     for dep in deps:
-        assert dep in made or (ROOT / dep).is_file()
+        assert dep in made or (ROOT / dep).exists()
 
 
 def outputs(stage):
     return [*stage.get("outs", []), *stage.get("metrics", [])]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_room_imports_only_itself_and_the_libraries_of_its_trade(package):
+@pytest.mark.parametrize("package", LIBRARIES)
+def test_a_package_imports_only_itself_and_its_libraries(package):
     for path in (ROOT / "stages" / package).glob("*.py"):
         for name in imported(path):
             top = name.split(".")[0]
             if top == "stages":
                 assert name == "stages" or name.split(".")[1] == package, f"{path.name} imports {name}"
             else:
-                assert top in sys.stdlib_module_names | MADE_FOR_THE_TRADE[package], f"{path.name} imports {name}"
+                assert top in sys.stdlib_module_names | LIBRARIES[package], f"{path.name} imports {name}"
+
+
+def test_every_package_is_known():
+    assert {path.parent.name for path in (ROOT / "stages").glob("*/*.py")} == set(LIBRARIES)
 
 
 def test_no_stage_imports_a_stage_except_validate():
@@ -127,7 +149,11 @@ def test_no_stage_imports_a_stage_except_validate():
         assert others == (names - {"stages.validate"} if name == "validate" else set())
 
 
-def test_every_room_has_nothing_that_no_stage_uses():
-    commands = [*(f"stages/{name}.py" for name in stages())]
-    used = set().union(*(closure(ROOT, command) for command in commands))
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / "stages").rglob("*.py")} == used
+def test_stages_import_neither_tools_nor_tests():
+    for path in (ROOT / "stages").rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & {"tools", "experiments", "benchmarks", "tests"}
+
+
+def test_every_module_is_used_by_a_stage():
+    used = set().union(*(closure(ROOT, f"stages/{name}.py") for name in stages()))
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*.py")} == used

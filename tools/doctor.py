@@ -1,37 +1,34 @@
-"""`make doctor`: read everything that DVC and the stages left, trust nothing, say what is broken and how to repair it.
+"""`make doctor`: check everything that DVC and the stages left, report what is broken and how to repair it.
 
-DVC believes a file of its cache that nobody may write, whatever its bytes have become, and believes a lock that a
-killed process left. Nothing is changed here: each fault comes with the commands that mend it, `dvc repro` does the
-rest.
+DVC trusts a read-only file in its cache, whatever its bytes have become, and a lock that a killed process left behind.
+Nothing is changed here: each fault is reported with the commands that fix it, and `dvc repro` does the rest.
 """
 
-import hashlib
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+import psutil
 from pydantic import TypeAdapter
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from stages.pipeline import files, params, stage
+from stages.pipeline import files, stage, yaml_reader
+from tools.md5 import md5
 
 LOCK = Path("dvc.lock")
 RWLOCK = Path(".dvc/tmp/rwlock")
 RAW = Path("data/raw")
-KEPT = Path("data/downloads")
+DOWNLOADS = Path("data/downloads")
 CATALOG = Path("data/catalog.yaml")
-DVC_UNFINISHED = re.compile(r".*\.[\w-]{22}\.tmp")  # what DVC calls a file that it is writing
+DVC_UNFINISHED = re.compile(r".*\.[\w-]{22}\.tmp")  # DVC's name for a file that it is writing
 
 
 @dataclass(frozen=True)
 class Out:
-    """A file that a stage made, as dvc.lock records it."""
+    """A file or directory that a stage made, as dvc.lock records it."""
 
     path: str
     md5: str
@@ -46,7 +43,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Lock:
-    """What is of use here in dvc.lock."""
+    """The part of dvc.lock that is used here."""
 
     schema: str
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -54,7 +51,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Holder:
-    """A process in DVC's record of who reads and writes what."""
+    """A process in DVC's lock."""
 
     pid: int
     cmd: str
@@ -62,7 +59,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class ReadersAndWriters:
-    """DVC's record of who reads and writes what."""
+    """DVC's lock: which process reads or writes each path."""
 
     write: dict[str, Holder] = field(default_factory=dict)
     read: dict[str, list[Holder]] = field(default_factory=dict)
@@ -70,17 +67,17 @@ class ReadersAndWriters:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is broken, and the commands that mend it before `dvc repro`."""
+    """What is broken, and the commands that fix it before `dvc repro`."""
 
     what: str
-    cure: list[str]
+    fix: list[str]
 
 
 class Examination:
-    """Looks at one thing after another and counts what it found sound."""
+    """Checks one thing after another and counts what is intact."""
 
     def __init__(self) -> None:
-        self.sound: dict[str, int] = {"outputs": 0, "cache objects": 0, "original files": 0}
+        self.intact: dict[str, int] = {"outputs": 0, "cache objects": 0, "original files": 0}
         self.outs: dict[str, str] = {}  # the MD5 of each output by its path
 
     def faults(self) -> Iterator[Fault]:
@@ -94,40 +91,40 @@ class Examination:
         yield from self.originals()
 
     def locks(self) -> Iterator[Fault]:
-        """DVC's lock; OSError when its holder is at work."""
+        """Check DVC's lock; OSError when its holder is running."""
         if not RWLOCK.exists():
             return
         try:
             held: ReadersAndWriters = files.read_json(RWLOCK, ReadersAndWriters)
         except ValueError:
-            yield Fault(f"{RWLOCK}: a torn lock of DVC", [remove(RWLOCK)])
+            yield Fault(f"{RWLOCK}: a truncated lock of DVC", [remove(RWLOCK)])
             return
         holders = [*held.write.values(), *(holder for readers in held.read.values() for holder in readers)]
         for holder in holders:
             if is_dvc(holder.pid):
-                raise OSError(f"`{holder.cmd}` is at work here, process {holder.pid}: ask again when it has ended")
+                raise OSError(f"`{holder.cmd}` is running here, process {holder.pid}: try again when it has ended")
         if holders:
             gone = ", ".join(sorted({str(holder.pid) for holder in holders}))
-            yield Fault(f"{RWLOCK}: a lock of DVC whose holder is gone (process {gone})", [remove(RWLOCK)])
+            yield Fault(f"{RWLOCK}: a lock of DVC whose process has ended ({gone})", [remove(RWLOCK)])
 
     def unfinished(self) -> Iterator[Fault]:
-        """Files that a killed stage or a killed DVC was writing."""
+        """Find files that a killed stage or a killed DVC was writing."""
         ours = files.left_behind()
         theirs = [path for place in files.PLACES for path in Path(place).rglob("*.tmp")]
         for path in [*ours, *(path for path in theirs if DVC_UNFINISHED.fullmatch(path.name))]:
-            yield Fault(f"{path}: left half written by a run that was killed", [remove(path)])
+            yield Fault(f"{path}: left unfinished by a run that was killed", [remove(path)])
 
     def experiments(self) -> Iterator[Fault]:
-        """Git's HEAD, which a killed `dvc exp run` leaves on no branch."""
+        """Check Git's HEAD, which a killed `dvc exp run` leaves detached."""
         references = git("for-each-ref", "--format=%(refname)", "refs/exps/exec").split()
         if references and not git("symbolic-ref", "--quiet", "HEAD"):
             moves = re.findall(r"checkout: moving from (\S+) to [0-9a-f]{40}", git("reflog", "--format=%gs"))
             branch = next((name for name in moves if git("rev-parse", "--verify", f"refs/heads/{name}")), "BRANCH")
-            cure = [f"git switch {quote(branch)}", *(f"git update-ref -d {quote(name)}" for name in references)]
-            yield Fault("Git is on no branch: a killed `dvc exp run` left it so", cure)
+            fix = [f"git switch {quote(branch)}", *(f"git update-ref -d {quote(name)}" for name in references)]
+            yield Fault("Git's HEAD is detached: a killed `dvc exp run` left it so", fix)
 
     def lock_file(self) -> Iterator[Fault]:
-        """dvc.lock, without which nobody knows what the outputs should be."""
+        """Check dvc.lock, which has the digests of the outputs."""
         committed = git("show", f"HEAD:./{LOCK}")
         try:
             text = LOCK.read_text(encoding="utf-8") if LOCK.exists() or not committed else ""
@@ -137,62 +134,61 @@ class Examination:
         except ValueError as error:
             try:
                 parse(committed)
-                cure = f"git checkout HEAD -- {LOCK}"  # also out of a conflict, where `git restore` refuses
+                fix = f"git checkout HEAD -- {LOCK}"  # also in a conflict, where `git restore` refuses
             except ValueError:
-                cure = remove(LOCK)  # DVC remembers by itself what it has run
-            yield Fault(f"{LOCK}: {error}; the outputs are checked when it is whole, ask again then", [cure])
+                fix = remove(LOCK)  # DVC's run cache knows what has run
+            yield Fault(f"{LOCK}: {error}; the outputs cannot be checked until it is repaired", [fix])
             return
         self.outs = {out.path: out.md5 for stage in recorded.stages.values() for out in stage.outs}
 
     def cache(self) -> Iterator[Fault]:
-        """DVC's cache, where a file bears the MD5 of its content as its name."""
-        directory = Path(run(sys.executable, "-m", "dvc", "cache", "dir").strip())
+        """Check DVC's cache, where the name of a file is the MD5 of its content."""
+        directory = Path(run("dvc", "cache", "dir").strip())
         if directory.is_relative_to(Path.cwd()):
             directory = directory.relative_to(Path.cwd())
-        used = {md5: path for path, md5 in self.outs.items()}
+        used = {digest: path for path, digest in self.outs.items()}
         for path in sorted((directory / "files/md5").glob("*/*")):
-            md5 = path.parent.name + path.name
-            if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", md5):
-                yield Fault(f"{path}: left half written by a DVC that was killed", [remove(path)])
-            elif md5_of(path) != md5.removesuffix(".dir"):
-                use = f"; DVC would take it for {used[md5]}" if md5 in used else ""
-                yield Fault(f"{path}: its bytes are not those that its name stands for{use}", [remove(path)])
+            digest = path.parent.name + path.name
+            if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
+                yield Fault(f"{path}: left unfinished by a DVC that was killed", [remove(path)])
+            elif md5(path) != digest.removesuffix(".dir"):
+                use = f"; DVC would use it as {used[digest]}" if digest in used else ""
+                yield Fault(f"{path}: its bytes do not match its name{use}", [remove(path)])
             else:
-                self.sound["cache objects"] += 1
+                self.intact["cache objects"] += 1
 
     def outputs(self) -> Iterator[Fault]:
-        """What the stages made, as far as it is there: what is missing, `dvc repro` makes."""
-        for name, md5 in self.outs.items():
+        """Check the outputs of the stages; `dvc repro` makes those that are missing."""
+        for name, digest in self.outs.items():
             path = Path(name)
-            if md5.endswith(".dir") or not os.path.lexists(path):
+            if not os.path.lexists(path):
                 continue
-            if not path.is_file():
-                yield Fault(f"{path}: not a regular file", [f"rm -rf {quote(name)}"])
-            elif md5_of(path) != md5:
+            if md5(path) == digest:
+                self.intact["outputs"] += 1
+            elif path.is_file():
                 yield Fault(f"{path}: its bytes are not those that {LOCK} records", [remove(path)])
             else:
-                self.sound["outputs"] += 1
+                what = "its files are not those" if digest.endswith(".dir") else "not the regular file"
+                yield Fault(f"{path}: {what} that {LOCK} records", [f"rm -rf {quote(name)}"])
 
     def originals(self) -> Iterator[Fault]:
-        """The data set's files, whose digests stand in the catalog."""
-        for path in sorted(KEPT.glob("*")):
+        """Check the data set's files, whose digests are in the catalog."""
+        for path in sorted(DOWNLOADS.glob("*")):
             if path.is_file() and files.digest(path) != path.name:
-                yield Fault(f"{path}: its bytes are not those that its name stands for", [remove(path)])
+                yield Fault(f"{path}: its bytes do not match its name", [remove(path)])
         record = RAW / "dataset.json"
         if not record.exists():
             return
         try:
-            catalog, _ = params.load(CATALOG)
+            catalog, _ = yaml_reader.load(CATALOG)
             known = [sorted(file["sha256"] for file in entry["files"].values()) for entry in catalog.values()]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            yield Fault(
-                f"{CATALOG}: is no catalog, {first_line(error)}; mend what was changed", [f"git diff {CATALOG}"]
-            )
+            yield Fault(f"{CATALOG}: not a catalog, {first_line(error)}; fix what was changed", [f"git diff {CATALOG}"])
             return
         try:
             sha256: dict[str, str] = TypeAdapter(dict[str, str]).validate_python(files.read_json(record)["sha256"])
             if sorted(sha256.values()) not in known:
-                raise ValueError(f"its digests are of no data set in {CATALOG}")
+                raise ValueError(f"its digests are not those of a data set in {CATALOG}")
         except (ValueError, TypeError, KeyError) as error:
             yield Fault(f"{record}: {first_line(error)}", [remove(record)])
             return
@@ -201,7 +197,7 @@ class Examination:
             if path.is_file() and files.digest(path) != digest:
                 yield Fault(f"{path}: its bytes are not those of the data set", [remove(path)])
             elif path.is_file():
-                self.sound["original files"] += 1
+                self.intact["original files"] += 1
 
 
 def parse(text: str) -> Lock:
@@ -209,11 +205,11 @@ def parse(text: str) -> Lock:
     if not text.strip():
         raise ValueError("empty or missing")
     if re.search("^<<<<<<< ", text, re.MULTILINE):
-        raise ValueError("holds the two sides of a merge")
+        raise ValueError("has both sides of a merge")
     try:
-        lock: Lock = TypeAdapter(Lock).validate_python(YAML(typ="safe", pure=True).load(text))
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"broken, {first_line(error)}") from None
+        lock: Lock = TypeAdapter(Lock).validate_python(yaml_reader.parse(text, LOCK)[0])
+    except ValueError as error:
+        raise ValueError(f"broken, {first_line(error).removeprefix(f'{LOCK} ')}") from None
     return lock
 
 
@@ -227,26 +223,18 @@ def remove(path: Path) -> str:
     return f"rm -f {quote(str(path))}"
 
 
-def md5_of(path: Path) -> str:
-    """Return the MD5 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def is_dvc(pid: int) -> bool:
-    """Whether a process of this number runs and, where the system tells, is DVC: numbers are given again."""
+    """Whether a process with this number is running and is DVC: numbers are reused."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "dvc" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        pass
-    command = Path(f"/proc/{pid}/cmdline")
-    return not command.exists() or b"dvc" in command.read_bytes()
 
 
 def run(*command: str) -> str:
-    """Return what a command prints; OSError with its first line when it fails."""
+    """Return what a command prints; OSError with the first line of its error message when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OSError(f"{' '.join(command[-3:])}: {(done.stderr.strip() or 'failed').splitlines()[0]}")
@@ -254,7 +242,7 @@ def run(*command: str) -> str:
 
 
 def git(*arguments: str) -> str:
-    """Return what Git prints, nothing when it fails: not every copy is a repository."""
+    """Return what Git prints, nothing when it fails: a copy may not be a repository."""
     try:
         return run("git", *arguments)
     except OSError:
@@ -262,24 +250,23 @@ def git(*arguments: str) -> str:
 
 
 def doctor() -> None:
-    """Tell every fault with its cure, or that there is none; end with exit code 1 when there is one."""
+    """Print every fault with its fix, or that there is none; exit code 1 when there is one."""
     examination = Examination()
-    found: dict[str, list[str]] = {}
+    found: dict[str, Fault] = {}
     for fault in examination.faults():
-        key = " && ".join(fault.cure)  # one thing may be wrong in two ways
-        found.setdefault(key, [fault.what, *fault.cure])
+        found.setdefault(" && ".join(fault.fix), fault)  # a file can be broken in two ways
     if not found:
-        counts = ", ".join(f"{count} {what}" for what, count in examination.sound.items())
-        print(f"All is well: {counts} hold the bytes they should; no stale lock, no torn file.")
+        counts = ", ".join(f"{count} {what}" for what, count in examination.intact.items())
+        print(f"All is well: {counts} are intact; no stale locks, no unfinished files.")
         return
-    for what, *cure in found.values():
-        print(what, *(f"    {command}" for command in cure), sep="\n")
-    print("When that is done, this makes all that is missing:", "    dvc repro", sep="\n")
+    for fault in found.values():
+        print(fault.what, *(f"    {command}" for command in fault.fix), sep="\n")
+    print("Then this makes all that is missing:", "    dvc repro", sep="\n")
     raise SystemExit(1)
 
 
 def main() -> None:
-    """Examine a checkout in which nobody is at work."""
+    """Examine a checkout in which nothing else is running."""
     try:
         stage.check_directory()
         with stage.lock(stage.LOCK):

@@ -1,82 +1,77 @@
-"""dvc.lock held against the checkout, for which no data is needed, and against what this machine made of it."""
+"""`make verify`: compare dvc.lock with the checkout, and with what this machine made of it."""
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from ruamel.yaml import YAML
+from stages.pipeline.yaml_reader import load, parse
+from tools.md5 import md5
 
-SAME_EVERYWHERE = ("validate", "fetch", "preprocess")  # the others multiply matrices of fractions
-
-
-def load(text):
-    return YAML(typ="safe").load(text)
+SAME_EVERYWHERE = ("validate", "fetch", "preprocess")  # the other stages multiply matrices
 
 
-def stale(root):
-    """What of dvc.lock, or of the results in Git, does not belong to the code and the parameters here; a line each.
+def stale(root: Path) -> list[str]:
+    """Return what in dvc.lock, or among the results in Git, does not belong to this code and these parameters.
 
-    A file that a stage made, and that is not in Git, is compared in dvc.lock itself: what one stage read must be what
-    another one made.
+    Each is a line. No data is needed: of a file that is not in Git, dvc.lock itself must have the same digest where a
+    stage wrote it and where one read it.
     """
-    declared = load(root / "dvc.yaml")["stages"]
-    locked = load(root / "dvc.lock")["stages"]
-    params = load(root / "params.yaml")
+    declared, locked = (load(root / name)[0]["stages"] for name in ("dvc.yaml", "dvc.lock"))
+    params, _ = load(root / "params.yaml")
     made = {out["path"]: out["md5"] for stage in locked.values() for out in stage.get("outs", [])}
-    lines = [f"{name}: not both in dvc.yaml and in dvc.lock" for name in declared.keys() ^ locked.keys()]
+    lines = [f"{name}: not in both dvc.yaml and dvc.lock" for name in declared.keys() ^ locked.keys()]
     for name in declared.keys() & locked.keys():
         stage, lock = declared[name], locked[name]
-        outs = [*stage["outs"], *stage.get("metrics", [])]
-        in_git = {path for out in outs if isinstance(out, dict) for path in out}  # cache: false
-        wanted = (stage["cmd"], set(stage["deps"]), {out if isinstance(out, str) else next(iter(out)) for out in outs})
-        if wanted != (lock["cmd"], paths(lock["deps"]), paths(lock["outs"])):
-            lines.append(f"{name}: dvc.yaml lists other files, or another command")
-        sections = params if isinstance(stage["params"][0], dict) else {key: params[key] for key in stage["params"]}
+        outs = {key(out): out for out in [*stage["outs"], *stage.get("metrics", [])]}
+        if (stage["cmd"], set(stage["deps"]), set(outs)) != (lock["cmd"], paths(lock["deps"]), paths(lock["outs"])):
+            lines.append(f"{name}: dvc.yaml lists other files or another command")
         used = lock["params"]["params.yaml"]
+        sections = params if key(stage["params"][0]) == "params.yaml" else {name: params[name]}
         lines += [
-            f"{name}: section {key} of params.yaml was another one"
-            for key in sections.keys() | used.keys()
-            if sections.get(key) != used.get(key)
+            f"{name}: section {section} of params.yaml has changed"
+            for section in sections.keys() | used.keys()
+            if sections.get(section) != used.get(section)
         ]
         for dep in lock["deps"]:
             if dep["md5"] != made.get(dep["path"], md5(root / dep["path"])):
-                lines.append(f"{name}: {dep['path']} was another one")
+                lines.append(f"{name}: {dep['path']} has changed")
         for out in lock["outs"]:
-            if out["path"] in in_git and out["md5"] != md5(root / out["path"]):
+            in_git = isinstance(outs.get(out["path"]), dict)  # cache: false
+            if in_git and out["md5"] != md5(root / out["path"]):
                 lines.append(f"{name}: {out['path']} is not the one that it made")
     return sorted(lines)
 
 
-def paths(entries):
+def key(entry: Any) -> str:
+    """Return the name in a list of dvc.yaml, where an entry with options is a mapping from its name to them."""
+    return entry if isinstance(entry, str) else str(next(iter(entry)))
+
+
+def paths(entries: list[dict[str, Any]]) -> set[str]:
+    """Return the paths in a list of dvc.lock."""
     return {entry["path"] for entry in entries}
 
 
-def md5(path):
-    """The digest of a file as DVC takes it; None for no file."""
-    return hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def different(recorded, found):
-    """The outputs that differ between two lock files, as (stage, path)."""
-    hashes = [
+def different(recorded: dict[str, Any], found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the outputs that differ between the contents of two lock files, as (stage, path)."""
+    one, other = (
         {(name, out["path"]): out["md5"] for name, stage in lock["stages"].items() for out in stage["outs"]}
         for lock in (recorded, found)
-    ]
-    return sorted(key for key in hashes[0].keys() | hashes[1].keys() if hashes[0].get(key) != hashes[1].get(key))
+    )
+    return sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
 
 
-def main():
-    """Say what differs between the committed dvc.lock and the one here; fail if it may not."""
+def main() -> None:
+    """Print what differs between the committed dvc.lock and the one here; exit code 1 if it should not."""
     committed = subprocess.run(["git", "show", "HEAD:dvc.lock"], capture_output=True, text=True, check=True).stdout
-    differences = different(load(committed), load(Path("dvc.lock")))
+    differences = different(parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0])
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")
-    wrong = [stage for stage, _ in differences if stage in SAME_EVERYWHERE]
-    if wrong:
-        sys.exit(f"What {', '.join(SAME_EVERYWHERE)} make does not depend on the machine: this is a fault.")
+    if any(stage in SAME_EVERYWHERE for stage, _ in differences):
+        sys.exit(f"The outputs of {', '.join(SAME_EVERYWHERE)} are the same on every machine: this is a bug.")
     if differences:
-        print("Another processor rounds the last bits of a matrix product otherwise, and training magnifies that.")
+        print("Processors round the last bits of a matrix product differently, and training amplifies that.")
     else:
         print("Every output is the recorded one, bit for bit.")
 

@@ -1,1 +1,1 @@
-"""The filing: parameters checked, files written whole, a stage run as a command."""
+"""Parameters, files and the stage runner."""

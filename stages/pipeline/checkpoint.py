@@ -1,7 +1,7 @@
-"""Let a long computation go on where it was killed.
+"""Resume a long computation where it was killed.
 
-A checkpoint stands beside the outputs and is none of them, so DVC neither removes nor versions it. It bears a key, the
-digest of all that the result depends on; one made with other parameters, data or code is told and left unused.
+A checkpoint lies beside the outputs but is not one of them, so DVC neither removes nor versions it. It has a key, the
+digest of everything that the result depends on; a checkpoint of other parameters, data or code is reported and ignored.
 """
 
 import hashlib
@@ -16,49 +16,48 @@ import numpy as np
 
 from stages.pipeline import files
 
-SECONDS = 1.0  # between two checkpoints, at least
+SECONDS = 1.0  # at least, between two checkpoints
 
 
 class Checkpoint:
-    """Arrays by name in a file at `path`, of use to a run that gives the same `key` only."""
+    """Arrays by name in a file at `path`, for runs with the same `key` only."""
 
     def __init__(self, path: Path | str, key: str) -> None:
         self.path, self.key, self.saved = Path(path), key, time.monotonic()
 
     def load(self) -> dict[str, np.ndarray] | None:
-        """Return what an interrupted run saved last, or None; tell on standard error why a file is of no use."""
+        """Return what an interrupted run saved last, or None; print to standard error why a file is ignored."""
         if not self.path.exists():
             return None
         try:
             arrays = files.read_arrays(self.path)
             if str(arrays.pop("key", None)) == self.key:
                 return arrays
-            why = "made with other parameters, data or code"
+            reason = "made with other parameters, data or code"
         except (ValueError, OSError) as error:
-            why = str(error)
-        print(f"{self.path}: not used, {why}; starting from the beginning", file=sys.stderr)
+            reason = str(error)
+        print(f"{self.path}: ignored, {reason}; starting from the beginning", file=sys.stderr)
         return None
 
     def save(self, arrays: Mapping[str, Any]) -> None:
-        """Keep the arrays for a later run, unless others were saved less than SECONDS ago."""
+        """Save the arrays for a later run, unless the last ones were saved less than SECONDS ago."""
         if time.monotonic() - self.saved >= SECONDS:
             files.write_arrays(self.path, {"key": self.key, **arrays})
             self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """The work is done."""
+        """Remove the file: the computation is done."""
         self.path.unlink(missing_ok=True)
 
 
 def key_of(parameters: Mapping[str, Any], paths: Sequence[Path]) -> str:
-    """Return a digest of parameters, of the content of files, of the code of ours that is loaded, and of NumPy.
+    """Return a digest of the parameters, the content of the files, the loaded modules of `stages`, Python and NumPy.
 
-    Of NumPy also what it found of this processor's instructions: others may give other last bits.
+    NumPy's configuration includes the processor's instruction sets: others may give different last bits.
     """
     numpy = [np.__version__, np.show_config(mode="dicts")]
     digest = hashlib.sha256(json.dumps([parameters, numpy, sys.version], sort_keys=True).encode())
-    loaded = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "stages"]
-    sources = [Path(module.__file__) for module in loaded if module.__file__]
-    for path in [*paths, *sources]:
+    modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "stages"]
+    for path in [*paths, *(Path(module.__file__) for module in modules if module.__file__)]:
         digest.update(files.digest(path).encode())
     return digest.hexdigest()

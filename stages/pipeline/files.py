@@ -1,8 +1,8 @@
-"""The only reader and writer of what the stages hand to each other.
+"""Read and write the files that the stages pass to each other.
 
-Every file is whole or absent: it is written under a temporary name beside its place and renamed into it. Every
-file is a function of what it holds: no time, path or version goes into it, so the same content gives the same
-bytes and DVC can stop a rerun early. Nothing is ever pickled.
+Every file is whole or absent (writes are atomic): it is written under a temporary name in the same directory and
+renamed. Its bytes are a function of its content: no time, path or version goes into it, so that DVC can stop a rerun
+early. Nothing is ever pickled.
 """
 
 import csv
@@ -17,20 +17,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-PLACES = ("data", "models", "reports")  # where the stages write
-UNFINISHED = ".unfinished"  # ends the name of a file that is being written
+PLACES = ("data", "models", "reports")  # the directories that stages write to
+DOCTOR = "run `make doctor`, which says how to repair it"
+UNFINISHED = ".unfinished"  # the suffix of a file that is being written
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` if the block succeeds, remove it if not.
+    """Give a temporary path; rename it to `path` when the block succeeds, remove it when the block fails.
 
-    OSError, in one line, when the disk is full or the place cannot be written.
+    OSError, in one line, when the disk is full or the directory cannot be written to.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}{UNFINISHED}")
@@ -38,18 +39,17 @@ def replacing(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # on the disk before it takes the old one's place
+            os.fsync(file.fileno())  # on disk before it replaces the old file
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or error  # NumPy tells a full disk in words of its own
-        raise OSError(f"{path}: cannot be written, {reason}; mend that and run `dvc repro`") from error
+        raise OSError(f"{path}: cannot be written, {error.strerror or error}; fix that and run `dvc repro`") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
 def left_behind() -> list[Path]:
-    """Return what killed stages left of files that they were writing; of no use to anyone."""
+    """Return the unfinished files that killed stages left behind."""
     return sorted(path for place in PLACES for path in Path(place).rglob(f".*{UNFINISHED}"))
 
 
@@ -62,14 +62,11 @@ def digest(path: Path | str) -> str:
 def check_digest(path: Path | str, expected: str) -> None:
     """Raise ValueError unless the SHA-256 of a file is `expected`."""
     if (actual := digest(path)) != expected:
-        raise ValueError(
-            f"{path}: SHA-256 is {actual[:12]}..., {expected[:12]}... expected; run `make doctor`, which says how to "
-            "repair it"
-        )
+        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., expected {expected[:12]}...; {DOCTOR}")
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8 with Unix line ends."""
+    """Write `text` as UTF-8 with Unix line endings."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -77,24 +74,21 @@ def write_text(path: Path | str, text: str) -> None:
 def write_array(path: Path | str, array: np.ndarray) -> None:
     """Write one array as `.npy`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
-        # Into a file that it knows to be one, NumPy writes through C's buffers, and does not notice when the last of
-        # them finds no room on the disk.
+        # To a real file NumPy writes through C's buffers, and does not notice when the disk is too full for the last.
         np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
 
 
 def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> np.ndarray:
-    """Return the `.npy` array of float32 at `path`, left on disk: rows are read as they are asked for.
+    """Return the `.npy` array of float32 at `path`, memory-mapped: rows are read when they are used.
 
     ValueError unless it has this shape, where None stands for any size, and this digest, if one is given.
     """
     with explained(path):
-        with Path(path).open("rb") as file:
-            check_size(file, Path(path).stat().st_size)
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
-            raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
+            raise ValueError(f"holds {array.dtype} of shape {array.shape}; expected float32 of {expected}")
     if sha256 is not None:
         check_digest(path, sha256)
     return array
@@ -103,7 +97,7 @@ def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | No
 def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
     """Write named arrays as an uncompressed `.npz`.
 
-    As np.savez does, but member by member: savez leaves the size of each open, which Pythons note in different bytes.
+    np.savez leaves the sizes of the members open, which versions of Python record in different bytes.
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
@@ -117,47 +111,37 @@ def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Return all arrays of an uncompressed `.npz`, by name.
 
-    Nothing is allocated before its size is known to be in the file; ValueError for what is torn, compressed or pickled.
+    No more memory is allocated than the file is large; ValueError when it is truncated, compressed or pickled.
     """
-    arrays = {}
     with explained(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{member.filename} is not stored plainly")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("compressed")
         if sum(member.file_size for member in members) > Path(path).stat().st_size:
-            raise ValueError("it claims to hold more than it is large")
-        for member in members:
-            with archive.open(member) as file:
-                check_size(file, member.file_size)
-            with archive.open(member) as file:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-    return arrays
+            raise ValueError("its members are larger than the file")
+        return {member.filename.removesuffix(".npy"): parse_array(archive.read(member)) for member in members}
 
 
-def check_size(file: IO[bytes], size: int) -> None:
-    """Raise ValueError unless the `.npy` array in `file` claims to be as large as `size` bytes of file can hold."""
-    version = np.lib.format.read_magic(file)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise ValueError(f"version {version} of the .npy format")
-    with warnings.catch_warnings(action="error"):  # NumPy warns of a header that it can only guess at
-        shape, _, dtype = read_header(file)
-    if file.tell() + math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"an array of shape {shape} does not fit in its {size} bytes")
+def parse_array(data: bytes) -> np.ndarray:
+    """Return the array in the bytes of an `.npy` file; ValueError, before memory is allocated, if its size is wrong."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("unknown version of the .npy format")
+    with warnings.catch_warnings(action="error"):  # NumPy warns when it guesses what a header means
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if file.tell() + math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"an array of shape {shape} does not fit in its {len(data)} bytes")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
-    """Write JSON, a key a line, in the order given; ValueError for a number that is not finite."""
+    """Write JSON, one key per line, in the order given; ValueError for a number that is not finite."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path | str, kind: Any = Any) -> Any:
-    """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass; ValueError if it is none."""
+    """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass; ValueError if it is not."""
     with explained(path):
         try:
             return TypeAdapter(kind).validate_json(Path(path).read_bytes(), strict=True)
@@ -167,45 +151,43 @@ def read_json(path: Path | str, kind: Any = Any) -> Any:
 
 
 def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write dictionaries with equal keys as CSV with a header line; None becomes an empty cell."""
+    """Write dictionaries with equal keys, at least one, as CSV with a header line; None becomes an empty cell."""
+    first, *rest = rows
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer: csv.DictWriter[str] | None = None
-        for row in rows:
-            if writer is None:
-                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
+        writer = csv.DictWriter(file, fieldnames=list(first), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([first, *rest])
 
 
 def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Read a CSV file with a header line; every value is text, as it stands there.
+    """Read a CSV file with a header line; every value is text.
 
-    ValueError when it has no rows, when a row lacks one of `columns` or of `numbers`, or holds in the latter what is
+    ValueError when it has no rows, when a row lacks one of `columns` or `numbers`, or when a value of `numbers` is
     neither a finite number nor empty.
     """
     with explained(path), Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
         if not rows:
-            raise ValueError("it has no rows")
+            raise ValueError("no rows")
         for line, row in enumerate(rows, 2):
             if any(row.get(name) is None for name in (*columns, *numbers)):
-                raise ValueError(f"line {line} has not all of the columns {', '.join((*columns, *numbers))}")
+                raise ValueError(f"line {line} lacks one of the columns {', '.join((*columns, *numbers))}")
             if not all(math.isfinite(float(row[name] or 0)) for name in numbers):
-                raise ValueError(f"line {line} holds a number that is not finite")
+                raise ValueError(f"line {line} has a number that is not finite")
         return rows
 
 
 @contextmanager
 def explained(path: Path | str) -> Iterator[None]:
-    """Turn what goes wrong while reading `path` into one sentence: what, where, what to do."""
+    """Turn an error while reading `path` into one line: which file, what is wrong, what to do."""
     try:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: not found; `dvc repro` makes it, `dvc checkout` restores it") from None
     except MemoryError:
         raise
-    except Exception as error:  # there is no end to what parsers raise on bytes that are not theirs
+    except Exception as error:  # parsers raise errors of any type on bytes that are not theirs
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # it could not be opened, and the error says which file
+            raise  # the error says which file could not be opened
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read, {reason}; run `make doctor`, which says how to repair it") from error
+        raise ValueError(f"{path}: cannot be read, {reason}; {DOCTOR}") from error

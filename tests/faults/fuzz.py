@@ -84,7 +84,7 @@ def seeds(name: str, directory: Path) -> None:
             elif name == "npy":
                 with path.open("wb") as file:
                     np.save(file, array.reshape(-1, 2))
-                files.check_size(io.BytesIO(path.read_bytes()), path.stat().st_size)
+                files.parse_array(path.read_bytes())
             else:
                 with path.open("wb") as file:
                     np.savez(file, W1=array, b1=array[0], activation="relu")

@@ -24,31 +24,31 @@ def test_what_was_saved_is_loaded_by_the_same_computation(path):
     Checkpoint(path, "key").remove()
 
 
-def test_nothing_there_is_nothing_to_tell(path, capsys):
+def test_without_a_file_nothing_is_reported(path, capsys):
     assert Checkpoint(path, "key").load() is None
     assert capsys.readouterr().err == ""
 
 
-def test_a_foreign_one_is_not_used_and_told(path, capsys):
+def test_one_of_another_computation_is_ignored_and_reported(path, capsys):
     Checkpoint(path, "key").save(STATE)
     assert Checkpoint(path, "other").load() is None
-    said = f"{path}: not used, made with other parameters, data or code; starting from the beginning\n"
-    assert capsys.readouterr().err == said
+    message = f"{path}: ignored, made with other parameters, data or code; starting from the beginning\n"
+    assert capsys.readouterr().err == message
 
 
-@pytest.mark.parametrize("part", [0, 0.3, 0.9])
-def test_a_torn_one_is_not_used_and_told(path, capsys, part):
+@pytest.mark.parametrize("fraction", [0, 0.3, 0.9])
+def test_a_truncated_one_is_ignored_and_reported(path, capsys, fraction):
     Checkpoint(path, "key").save(STATE)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(part * len(whole))])
+    path.write_bytes(whole[: int(fraction * len(whole))])
     assert Checkpoint(path, "key").load() is None
-    said = capsys.readouterr().err
-    assert said.startswith(f"{path}: not used, ")
-    assert said.endswith("; starting from the beginning\n")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"{path}: ignored, ")
+    assert message.endswith("; starting from the beginning\n")
+    assert message.count("\n") == 1
 
 
-def test_it_is_not_saved_at_every_turn(path, monkeypatch):
+def test_it_is_not_saved_too_often(path, monkeypatch):
     monkeypatch.setattr(module, "SECONDS", 3600.0)
     Checkpoint(path, "key").save(STATE)
     assert not path.exists()
@@ -65,8 +65,8 @@ def test_the_key_depends_on_the_processor(monkeypatch):
 @pytest.mark.parametrize(
     "change", [lambda data: data[: len(data) // 2], lambda data: data + b"x", lambda data: b"PK" * 99]
 )
-def test_whatever_became_of_it_training_begins_anew_with_a_reason(path, capsys, change):
-    """A model that was left in its place, a pickle, another archive: foreign is what does not bear the key."""
+def test_whatever_is_in_the_file_training_starts_again_with_a_reason(path, capsys, change):
+    """Half an archive, another archive, a pickle: none has the key."""
     Checkpoint(path, "key").save(STATE)
     path.write_bytes(change(path.read_bytes()))
     assert Checkpoint(path, "other").load() is None
@@ -90,6 +90,6 @@ def test_the_key_depends_on_parameters_files_and_code(tmp_path, monkeypatch):
     second = key_of({"a": 1, "b": [2]}, [data])
     assert second != first
     code = tmp_path / "code.py"
-    code.write_text("# a thought")
+    code.write_text("# a comment")
     monkeypatch.setattr(module.files, "__file__", str(code))
     assert key_of({"a": 1, "b": [2]}, [data]) != second

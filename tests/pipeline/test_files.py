@@ -75,14 +75,14 @@ READERS = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_a_missing_file_is_told_with_the_remedy(tmp_path, read):
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path, read):
     with pytest.raises(FileNotFoundError, match="absent: not found; `dvc repro` makes it, `dvc checkout` restores it"):
         read(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("name", ["array", "arrays", "json"])
 @pytest.mark.parametrize("damage", ["empty", "torn", "text", "pickle"])
-def test_a_damaged_file_is_told_in_one_line_with_the_remedy(tmp_path, name, damage):
+def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, damage):
     path = tmp_path / "file"
     if name == "arrays":
         files.write_arrays(path, {"W": np.arange(1000.0)})
@@ -104,12 +104,12 @@ def test_a_damaged_file_is_told_in_one_line_with_the_remedy(tmp_path, name, dama
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.zeros((3, 4)), "holds float64 of shape (3, 4); float32 of any x 4 expected"),
-        (np.zeros((3, 5), np.float32), "holds float32 of shape (3, 5); float32 of any x 4 expected"),
-        (np.zeros(4, np.float32), "holds float32 of shape (4,); float32 of any x 4 expected"),
+        (np.zeros((3, 4)), "holds float64 of shape (3, 4); expected float32 of any x 4"),
+        (np.zeros((3, 5), np.float32), "holds float32 of shape (3, 5); expected float32 of any x 4"),
+        (np.zeros(4, np.float32), "holds float32 of shape (4,); expected float32 of any x 4"),
     ],
 )
-def test_an_array_of_another_kind_is_refused(tmp_path, array, said):
+def test_an_array_of_another_type_or_shape_is_refused(tmp_path, array, said):
     files.write_array(tmp_path / "a.npy", array)
     with pytest.raises(ValueError, match=re.escape(said)):
         files.read_array(tmp_path / "a.npy", (None, 4))
@@ -128,17 +128,17 @@ HOSTILE = {
     "objects": npy("(1,)", b"x" * 8, "|O"),
     "a header of code": npy("__import__('os').getpid()"),
     "another version": npy("(1,)", b"x" * 4, version=b"\x09\x00"),
-    "a header without end": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
+    "an endless header": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
     "a header that ends too early": npy("(1,"),
     "a header nested deeply": npy("(" * 150 + ")" * 150),
-    "a header of Python 2, which NumPy would guess at": npy("(1L,)", b"x" * 4),
-    "a header of no text": b"\x93NUMPY\x01\x00\x08\x00" + b"\0" * 8,
-    "a type that is none": npy("(1,)", b"x" * 4, dtype="<q9"),
+    "a header of Python 2, which NumPy guesses at": npy("(1L,)", b"x" * 4),
+    "a header that is not text": b"\x93NUMPY\x01\x00\x08\x00" + b"\0" * 8,
+    "an unknown type": npy("(1,)", b"x" * 4, dtype="<q9"),
 }
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_arrays_get_one_line_and_no_memory(tmp_path, data):
+def test_hostile_arrays_are_refused_in_one_line_without_allocating_memory(tmp_path, data):
     path = tmp_path / "a"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a: cannot be read, .*run `make doctor`") as raised:
@@ -156,7 +156,7 @@ def test_hostile_arrays_get_one_line_and_no_memory(tmp_path, data):
 
 def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", W1=np.zeros(10**6))
-    with pytest.raises(ValueError, match=r"W1\.npy is not stored plainly"):
+    with pytest.raises(ValueError, match="compressed"):
         files.read_arrays(tmp_path / "a.npz")
 
 
@@ -170,8 +170,8 @@ def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
         files.read_arrays(path)
 
 
-def test_an_archive_that_says_the_same_bytes_many_times_is_refused(tmp_path):
-    """Its directory names one member a thousand times: a small file that would fill the memory."""
+def test_an_archive_that_lists_the_same_bytes_many_times_is_refused(tmp_path):
+    """Its directory lists one member a thousand times: a small file that would fill the memory."""
     files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(1000)})
     whole = (tmp_path / "a.npz").read_bytes()
     start = whole.rindex(b"PK\x01\x02")
@@ -180,13 +180,13 @@ def test_an_archive_that_says_the_same_bytes_many_times_is_refused(tmp_path):
     end = end[:8] + count * 2 + (1000 * len(entry)).to_bytes(4, "little") + end[16:]
     (tmp_path / "a.npz").write_bytes(whole[:start] + entry * 1000 + end)
     tracemalloc.start()
-    with pytest.raises(ValueError, match="it claims to hold more than it is large"):
+    with pytest.raises(ValueError, match="its members are larger than the file"):
         files.read_arrays(tmp_path / "a.npz")
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
 
 
-def test_an_archive_whose_directory_lies_before_its_beginning_is_refused(tmp_path):
+def test_an_archive_whose_directory_starts_before_the_file_is_refused(tmp_path):
     files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
     data = bytearray((tmp_path / "a.npz").read_bytes())
     end = data.rindex(b"PK\x05\x06")
@@ -196,7 +196,7 @@ def test_an_archive_whose_directory_lies_before_its_beginning_is_refused(tmp_pat
         files.read_arrays(tmp_path / "a.npz")
 
 
-def test_an_archive_under_a_password_is_refused(tmp_path):
+def test_an_archive_with_a_password_is_refused(tmp_path):
     files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
     data = bytearray((tmp_path / "a.npz").read_bytes())
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -226,7 +226,7 @@ class Point:
         ("\0", "Invalid JSON: "),
     ],
 )
-def test_json_is_of_the_kind_expected_or_one_line_says_why(tmp_path, text, said):
+def test_json_is_of_the_expected_type_or_one_line_says_why(tmp_path, text, said):
     path = tmp_path / "a.json"
     path.write_text('{"x": 1, "names": ["a", "b"]}')
     assert files.read_json(path, Point) == Point(1, ("a", "b"))
@@ -240,16 +240,16 @@ def test_json_is_of_the_kind_expected_or_one_line_says_why(tmp_path, text, said)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "it has no rows"),
-        ("name,n\n", "it has no rows"),
-        ("name,m\na,1\n", "line 2 has not all of the columns name, n"),
-        ("name,n\na,1\nb\n", "line 3 has not all of the columns name, n"),
-        ("name,n\na,1\nb,nan\n", "line 3 holds a number that is not finite"),
+        ("", "no rows"),
+        ("name,n\n", "no rows"),
+        ("name,m\na,1\n", "line 2 lacks one of the columns name, n"),
+        ("name,n\na,1\nb\n", "line 3 lacks one of the columns name, n"),
+        ("name,n\na,1\nb,nan\n", "line 3 has a number that is not finite"),
         ("name,n\na,one\n", "could not convert string to float: 'one'"),
         ('name,n\na,"1\n', "unexpected end of data"),
     ],
 )
-def test_rows_have_the_columns_expected_or_one_line_says_why(tmp_path, text, said):
+def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text, said):
     path = tmp_path / "a.csv"
     path.write_text("name,n\na,1\nb,\n")
     assert files.read_rows(path, ["name"], ["n"]) == [{"name": "a", "n": "1"}, {"name": "b", "n": ""}]
@@ -263,11 +263,11 @@ def test_rows_have_the_columns_expected_or_one_line_says_why(tmp_path, text, sai
 def test_an_array_with_another_digest_is_refused(tmp_path):
     files.write_array(tmp_path / "a.npy", np.zeros(3, np.float32))
     files.read_array(tmp_path / "a.npy", (3,), files.digest(tmp_path / "a.npy"))
-    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .* expected; run `make doctor`"):
+    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .*, expected .*; run `make doctor`"):
         files.read_array(tmp_path / "a.npy", (3,), "0" * 64)
 
 
-def test_what_killed_runs_left_behind(tmp_path, monkeypatch):
+def test_unfinished_files_of_killed_runs_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert files.left_behind() == []
     for name in ("data/raw/.a.unfinished", "models/.b.npz.unfinished", "data/raw/a.unfinished", "models/.unfinished.b"):
@@ -282,20 +282,20 @@ def test_digests(tmp_path):
     right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert files.digest(path) == right
     files.check_digest(path, right)
-    with pytest.raises(ValueError, match=r"a: SHA-256 is ba7816bf8f01\.\.\., 000000000000\.\.\. expected; run "):
+    with pytest.raises(ValueError, match=r"a: SHA-256 is ba7816bf8f01\.\.\., expected 000000000000\.\.\.; run "):
         files.check_digest(path, "0" * 64)
 
 
-def test_a_stale_temporary_file_is_written_over(tmp_path):
+def test_an_old_temporary_file_is_overwritten(tmp_path):
     (tmp_path / ".a.json.unfinished").write_text("left by a killed run")
     files.write_json(tmp_path / "a.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("fraction", [0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("rows", [10, 10_000])
-def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, part, rows):
-    """A limit of the size of files does as a full disk does; in a child, for it to be the child's alone."""
+def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, fraction, rows):
+    """A limit on the size of files has the effect of a full disk; set in a child process, for it alone."""
     array = np.zeros((rows, 10), np.float32)
     files.write_array(tmp_path / "a.npy", array)
     size = (tmp_path / "a.npy").stat().st_size
@@ -303,7 +303,7 @@ def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, part, row
 import resource
 import numpy as np
 from stages.pipeline import files
-resource.setrlimit(resource.RLIMIT_FSIZE, ({int(part * size)}, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({int(fraction * size)}, resource.RLIM_INFINITY))
 try:
     files.write_array("b.npy", np.zeros({array.shape}, np.float32))
 except OSError as error:
@@ -312,11 +312,11 @@ except OSError as error:
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT)}
     command = [sys.executable, "-c", writing]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "b.npy: cannot be written, File too large; mend that and run `dvc repro`\n"
+    assert done.stdout == "b.npy: cannot be written, File too large; fix that and run `dvc repro`\n"
     assert {path.name for path in tmp_path.iterdir()} == {"a.npy"}
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_path_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"file/a\.json: cannot be written, .*; mend that and run `dvc repro`"):
+    with pytest.raises(OSError, match=r"file/a\.json: cannot be written, .*; fix that and run `dvc repro`"):
         files.write_json(tmp_path / "file/a.json", {})

@@ -33,7 +33,7 @@ def ended(capsys, outcome):
     return raised.value.code, capsys.readouterr().err
 
 
-def test_bad_input_is_a_line_a_problem(capsys):
+def test_bad_input_is_one_line_per_problem(capsys):
     assert ended(capsys, ValueError("one\ntwo")) == (1, "work: one\nwork: two\n")
     assert ended(capsys, FloatingPointError("the loss is nan")) == (1, "work: the loss is nan\n")
 
@@ -42,22 +42,22 @@ def test_an_error_of_the_system_names_the_file(capsys):
     error = OSError(28, "No space left on device", "data/raw/x")
     assert ended(capsys, error) == (1, "work: data/raw/x: No space left on device\n")
     error = OSError(13, "Permission denied", "data/raw/x")
-    assert ended(capsys, error) == (1, "work: data/raw/x: Permission denied; `ls -l` tells who may\n")
+    assert ended(capsys, error) == (1, "work: data/raw/x: Permission denied; `ls -l` shows the permissions\n")
     assert ended(capsys, MemoryError()) == (1, "work: not enough memory\n")
 
 
 def test_interrupted(capsys):
-    assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; `dvc repro` goes on\n")
+    assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; run `dvc repro` to resume\n")
 
 
-def test_a_fault_of_ours_keeps_its_traceback():
+def test_a_bug_keeps_its_traceback():
     global OUTCOME
-    OUTCOME = TypeError("ours")
-    with pytest.raises(TypeError, match="ours"):
+    OUTCOME = TypeError("a bug")
+    with pytest.raises(TypeError, match="a bug"):
         stage.run(work)
 
 
-def test_a_traceback_for_who_asks(monkeypatch):
+def test_a_traceback_on_request(monkeypatch):
     global OUTCOME
     OUTCOME = ValueError("one")
     monkeypatch.setenv("TRACEBACK", "1")
@@ -73,7 +73,7 @@ def work() -> None:
         temporary.write_text("half")
         print("at work", flush=True)
         time.sleep(60)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it by default
 stage.run(work)
 """
 
@@ -95,7 +95,7 @@ def test_with_closed_streams_nothing_is_printed_into_a_file(tmp_path):
     assert (tmp_path / "out").read_text() == "written\n"
 
 
-def test_letters_that_the_streams_do_not_know_are_written_out(tmp_path):
+def test_characters_that_the_streams_cannot_encode_are_escaped(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", WRITER], env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("Gr\\xf6\\xdfe\n", "work: \\u03b1\n")
@@ -113,18 +113,21 @@ def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
     process = start()
     assert ended(capsys, ValueError("never reached")) == (
         1,
-        f"work: another stage is at work here, process {process.pid}: wait for it, or end it\n",
+        f"work: another stage is running here, process {process.pid}: wait for it, or end it\n",
     )
     process.kill()
     process.communicate()
-    assert ended(capsys, ValueError("reached")) == (1, "work: reached\n")  # the system frees a lock whose holder died
+    assert ended(capsys, ValueError("reached")) == (
+        1,
+        "work: reached\n",
+    )  # the system frees the lock of a process that died
 
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [
-        (signal.SIGTERM, 143, "work: terminated; `dvc repro` goes on\n"),
-        (signal.SIGINT, 130, "work: interrupted; `dvc repro` goes on\n"),
+        (signal.SIGTERM, 143, "work: terminated; run `dvc repro` to resume\n"),
+        (signal.SIGINT, 130, "work: interrupted; run `dvc repro` to resume\n"),
     ],
 )
 def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
@@ -136,51 +139,51 @@ def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
     assert {path.name for path in tmp_path.iterdir()} == {".dvc", "dvc.yaml"}
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can end a stage with its dvc")
+@pytest.mark.skipif(os.name != "posix", reason="process groups and signals are those of Unix")
 @pytest.mark.parametrize("shell", [[], ["sh", "-c", '"$@"; exit', "sh"]], ids=["directly", "by a shell"])
 def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
-    keeper = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-    parent = start([sys.executable, "-c", keeper, *shell], DVC_STAGE="work")
+    starter = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    parent = start([sys.executable, "-c", starter, *shell], DVC_STAGE="work")
     child = int((tmp_path / stage.LOCK).read_text())
     assert child != parent.pid
     parent.kill()
     parent.communicate(timeout=30)  # returns when the child, which shares the pipes, is ending
     end = time.monotonic() + 30
     while alive(child):
-        assert time.monotonic() < end, "the child lives on"
+        assert time.monotonic() < end, "the child is still running"
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell")
+@pytest.mark.skipif(os.name != "posix", reason="process groups and signals are those of Unix")
 def test_a_stage_whose_dvc_died_while_python_was_starting_does_not_begin():
     orphan = """
 import os, time
-while os.getppid() == int(os.environ["KEEPER"]):
+while os.getppid() == int(os.environ["STARTER"]):
     time.sleep(0.01)
 """
-    keeper = (
-        "import os, subprocess, sys; subprocess.Popen(sys.argv[1:], env={**os.environ, 'KEEPER': str(os.getpid())})"
+    starter = (
+        "import os, subprocess, sys; subprocess.Popen(sys.argv[1:], env={**os.environ, 'STARTER': str(os.getpid())})"
     )
-    command = [sys.executable, "-c", keeper, sys.executable, "-c", orphan + SLEEPER]
+    command = [sys.executable, "-c", starter, sys.executable, "-c", orphan + SLEEPER]
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "DVC_STAGE": "work"}
-    # In a group of its own, as a job of a shell is.
+    # In its own process group, like a job of a shell.
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     out, error = process.communicate(timeout=60)
     assert out == ""
-    assert error.endswith("work: the `dvc` that started this stage has ended; `dvc repro` starts it again\n")
+    assert error.endswith("work: the `dvc` that started this stage has ended; run `dvc repro` to start it again\n")
 
 
-def test_elsewhere_than_in_the_project_nothing_is_done(tmp_path, monkeypatch, capsys):
+def test_outside_the_project_nothing_is_done(tmp_path, monkeypatch, capsys):
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
-    said = f"work: {tmp_path}/sub: no dvc.yaml here; stages run in the directory of the project\n"
+    said = f"work: {tmp_path}/sub: no dvc.yaml here; run stages in the project's directory\n"
     assert ended(capsys, ValueError("never reached")) == (1, said)
     assert list((tmp_path / "sub").iterdir()) == []
 
 
-def test_what_killed_stages_left_is_swept_away(tmp_path, capsys):
+def test_what_killed_stages_left_is_removed(tmp_path, capsys):
     left = [tmp_path / name for name in ("data/raw/.a.unfinished", "models/.checkpoint.npz.unfinished")]
     kept = [tmp_path / name for name in ("data/mine/a.unfinished", "other/.b.unfinished", "models/.c")]
     for path in (*left, *kept):
@@ -191,7 +194,7 @@ def test_what_killed_stages_left_is_swept_away(tmp_path, capsys):
 
 
 def alive(process):
-    """Whether a process of this number runs; one that is dead and unmourned does not."""
+    """Whether a process with this number is running; a zombie is not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

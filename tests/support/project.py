@@ -1,8 +1,7 @@
-"""A copy of the project, small enough for tests: the fixture's digits instead of MNIST, a network of a second."""
+"""A copy of the project, small enough for tests: 600 digits instead of MNIST, and a network that trains in a second."""
 
 import gzip
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ ROLES = {
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
+warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
 STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
@@ -29,15 +29,15 @@ SMALL = {
         "hidden": [16],
         "epochs": 8,
         "batch_size": 20,
-        "learning_rate": 0.001,  # a few mistakes are left to draw
-        "augmentation": None,
+        "learning_rate": 0.001,  # leaves a few mistakes to draw
+        "augmentation": dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0),
     },
     "plot": {"dpi": 50, "units": 16},
 }
 
 
 def make(root):
-    """Copy what Git knows of the project to `root`, with the fixture in the catalog, twice, and small parameters."""
+    """Copy the files in Git to `root`, with the fixture in the catalog, twice, and small parameters."""
     root.mkdir(parents=True, exist_ok=True)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -57,7 +57,7 @@ def make(root):
 
 
 def add_dataset(root, name, directory):
-    """Add a data set whose files lie gzipped in `directory` to the catalog, as a user would."""
+    """Add a data set to the catalog whose gzipped files are in `directory`, as a user would."""
     yaml = YAML()
     catalog = yaml.load(root / "data/catalog.yaml")
     files = {}
@@ -76,27 +76,31 @@ def add_dataset(root, name, directory):
 
 
 def set_params(root, changes):
-    """Change values of params.yaml, or add keys, as with an editor: one line per key."""
-    path = root / "params.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for section, values in changes.items():
-        start = lines.index(f"{section}:")
-        for key, value in values.items():
-            line = f"  {key}: {json.dumps(value)}"
-            old = next((i for i in range(start, len(lines)) if lines[i].startswith(f"  {key}: ")), None)
-            if old is None:
-                lines.insert(start + 1, line)
-            else:
-                end = next((i for i in range(old + 1, len(lines)) if not lines[i].startswith("    ")), len(lines))
-                lines[old:end] = [line]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    """Change values of params.yaml, or add keys, as `dvc exp run -S` does."""
+    yaml = YAML()
+    content = yaml.load(root / "params.yaml")
+    merge(content, changes)
+    yaml.dump(content, root / "params.yaml")
+
+
+def merge(content, changes):
+    """Change values of nested mappings."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(content.get(key), dict):
+            merge(content[key], value)
+        else:
+            content[key] = value
 
 
 def run(root, *command, **variables):
-    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's."""
+    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's.
+
+    `dvc` and `python -m` start fast once the fixture `warm_path` is in use, except with `variables`, which Python may
+    need when it starts.
+    """
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
-        "PATH": PATH,
+        "PATH": PATH if variables else warm_path or PATH,
         "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"),
         "DVC_NO_ANALYTICS": "1",
         **variables,
@@ -112,6 +116,6 @@ def repro(root, *arguments, **variables):
 
 
 def snapshot(root):
-    """The bytes of all that the stages made."""
+    """The bytes of everything that the stages made."""
     made = [*root.glob("data/raw/*"), *root.glob("data/processed/*"), *root.glob("models/*"), *root.rglob("reports/*")]
     return {str(path.relative_to(root)): path.read_bytes() for path in made if path.is_file()}

@@ -1,12 +1,13 @@
 """A Python that has already loaded its libraries, so that tests run the pipeline a hundred times in a few minutes.
 
-`started()` gives a directory for the front of PATH that holds a `dvc` and a `python`; this `python` supports only
-`-m MODULE`. Both pass their arguments, environment, directory and streams to a server. The server has imported DVC,
-NumPy and Matplotlib, but nothing of this project. It forks, and the child does what `python -m` does. To its parent the
-command looks like any other: it has that parent and process group, and when it is killed, the child dies too.
+`started()` gives a directory for the front of PATH that holds a `dvc` and a `python`. `dvc` and `python -m` pass their
+arguments, environment, directory and streams to a server. The server has imported DVC, NumPy and Matplotlib, but nothing
+of this project. It forks, and the child does what `python -m` does. To its parent the command looks like any other: it
+has that parent and process group, and when it is killed, the child dies too.
 """
 
 import contextlib
+import io
 import json
 import os
 import runpy
@@ -24,10 +25,26 @@ from importlib import import_module
 from pathlib import Path
 
 LOADED = """
-dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.experiments.queue.celery dvc.repo.graph dvc.repo.index
-dvc.repo.reproduce dvc.rwlock dvc.stage.cache dvc.utils.strictyaml matplotlib.backends.backend_agg matplotlib.figure
-networkx numpy pydantic pypi_simple requests ruamel.yaml scmrepo.git threadpoolctl tqdm zc.lockfile
+configobj dulwich.worktree dvc.cachemgr dvc.cli.parser dvc.data_cloud dvc.lock dvc.render dvc.repo.artifacts
+dvc.repo.datasets dvc.repo.experiments.queue.celery dvc.repo.graph dvc.repo.index dvc.repo.metrics dvc.repo.open_repo
+dvc.repo.params dvc.repo.plots dvc.repo.reproduce dvc.repo.stage dvc.rwlock dvc.scm dvc.stage.cache
+dvc.utils.strictyaml dvc_data.hashfile.db.local dvc_data.hashfile.status dvc_render.image dvc_render.vega flatten_dict
+fsspec.implementations.memory matplotlib.backends.backend_agg matplotlib.figure networkx numpy.random
+PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin platformdirs.unix psutil
+pydantic.dataclasses pypi_simple requests ruamel.yaml scmrepo.git scmrepo.noscm tarfile threadpoolctl tqdm yaml
+zc.lockfile
 """
+
+
+def warm_up():
+    """Import the libraries, and draw a figure, so that fonts are loaded, too."""
+    for name in LOADED.split():
+        import_module(name)
+    figure = import_module("matplotlib.figure").Figure(layout="constrained")
+    figure.suptitle("Warm", weight="bold")
+    figure.subplots().semilogy([1, 1000], label="up")
+    figure.legend()
+    figure.savefig(io.BytesIO())
 
 
 @contextlib.contextmanager
@@ -39,8 +56,9 @@ def started():
         server.stdout.readline()  # it is listening
         for name, arguments in (("python", []), ("dvc", ["-m", "dvc"])):
             command = shlex.join([sys.executable, "-IS", __file__, "ask", address])
+            cold = f'[ "$1" = -m ] || exec {shlex.quote(sys.executable)} "$@"\n' if name == "python" else ""
             path = Path(directory, name)
-            path.write_text(f'#!/bin/sh\nexec {command} "$0" {shlex.join(arguments)} "$@"\n')
+            path.write_text(f'#!/bin/sh\n{cold}exec {command} "$0" {shlex.join(arguments)} "$@"\n')
             path.chmod(0o755)
         yield directory
         server.terminate()
@@ -81,8 +99,7 @@ class Run(socketserver.StreamRequestHandler):
         os.getppid, os.getpgrp = (lambda: order["parent"]), (lambda: order["group"])
         threading.Thread(target=self.die_with_asker, daemon=True).start()
         sys.path[0] = order["directory"]
-        flag, *sys.argv = order["command"]
-        assert flag == "-m", order["command"]
+        _, *sys.argv = order["command"]  # without -m
         code = 1
         try:
             if sys.argv[0] == "dvc":
@@ -122,8 +139,7 @@ if __name__ == "__main__":
     what, address, *command = sys.argv[1:]
     if what == "ask":
         ask(address, *command)
-    for name in LOADED.split():
-        import_module(name)
+    warm_up()
     with Server(address, Run) as server:
         print("listening", flush=True)
         server.serve_forever()

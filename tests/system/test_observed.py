@@ -1,24 +1,27 @@
-"""What a stage really reads and writes is what dvc.yaml declares; Python itself is asked, while real `dvc` runs it."""
+"""What a stage really reads and writes is what dvc.yaml declares: Python reports it while `dvc` runs the stages."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import project
 import pytest
-from ruamel.yaml import YAML
 
-# No input and no output by design, and why.
+from stages.pipeline.yaml_reader import load
+from tools import docs
+
+# Neither inputs nor outputs, and why.
 IGNORED = {
-    "params.yaml": "a stage depends on its own section, which is compared for itself",
-    ".dvc/tmp/stage.lock": "held while a stage runs; it holds no more than the number of the process",
-    "models/checkpoint.npz": "a run that was killed is taken up; it bears the digest of all that the result depends on",
+    "params.yaml": "a stage depends on its own section, which is compared separately",
+    ".dvc/tmp/stage.lock": "held while a stage runs; it only has the number of the process",
+    "models/checkpoint.npz": "to resume a run that was killed; its key is the digest of all that the result depends on",
 }
-KEPT = "data/downloads/"  # what fetch brought once; used only if its digest is that of the catalog
-TOKENS = {"data/validated"}  # a dep by its existence: nobody reads what stands in it
+DOWNLOADS = "data/downloads/"  # the cache of fetch; used only if the digest is that of the catalog
+CONSTANTS = {"data/validated"}  # a dep by its existence: no stage reads it
 
 
 def observe(root, *arguments):
-    """Run stages again under DVC; return what each did: the files read and written, and the sections read."""
+    """Run stages again under DVC; return the files that each one read and wrote, and the sections that it read."""
     log = root.parent / "observed"
     variables = {"PYTHONPATH": str(project.ROOT / "tests/support/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
     project.repro(root, "--force", *arguments, OBSERVED=str(log), **variables)
@@ -30,7 +33,7 @@ def observe(root, *arguments):
         if name is None:
             continue
         if what == "read" and name == "params.yaml":
-            sections.add(more[0] or "all of it")
+            sections.add(more[0] or "params.yaml")
         elif what == "read" and name not in written and (root / name).is_file():
             read.add(name)
         elif what == "write":
@@ -43,34 +46,26 @@ def observe(root, *arguments):
 
 
 def inside(root, path):
-    """The path relative to the project, or None for one that is outside or left out of the comparison."""
+    """The path relative to the project, or None for one that is outside or ignored."""
     if not Path(path).is_relative_to(root):
         return None
-    name = str(Path(path).relative_to(root))
-    return None if name in IGNORED.keys() - {"params.yaml"} or name.startswith(KEPT) else name
+    name = Path(path).relative_to(root).as_posix()
+    return None if name in IGNORED.keys() - {"params.yaml"} or name.startswith(DOWNLOADS) else name
 
 
-def undeclared(root, observed):
-    """What was observed of stages and dvc.yaml does not say, or dvc.yaml says and was not observed; a line each."""
-    declared = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+def differences(declared, observed):
+    """What stages did and dvc.yaml does not declare, or dvc.yaml declares and they did not do; a line each."""
     lines = []
     for name, (read, written, sections) in observed.items():
         stage = declared[name]
-        deps, outs = set(stage["deps"]), {key(out) for part in ("outs", "metrics") for out in stage.get(part, [])}
-        params = {"all of it" if isinstance(param, dict) else param for param in stage["params"]}
-        for word, seen, said in (
-            ("reads", read, deps - TOKENS),
-            ("writes", written, outs),
-            ("reads section", sections, params),
+        for verb, seen, entries in (
+            ("reads", read, docs.names(stage["deps"]) - CONSTANTS),
+            ("writes", written, docs.names([*stage.get("outs", []), *stage.get("metrics", [])])),
+            ("reads section", sections, docs.names(stage["params"])),
         ):
-            lines += [f"{name} {word} {one}, undeclared" for one in sorted(seen - said)]
-            lines += [f"{name} declares and never {word} {one}" for one in sorted(said - seen)]
+            lines += [f"{name} {verb} {one}, undeclared" for one in sorted(seen) if not docs.depends(entries, [one])]
+            lines += [f"{name} declares and never {verb} {one}" for one in entries if not docs.depends([one], seen)]
     return lines
-
-
-def key(entry):
-    """The name of an entry of a list in dvc.yaml: the entry itself, or the key under which its options stand."""
-    return entry if isinstance(entry, str) else next(iter(entry))
 
 
 @pytest.fixture(scope="module")
@@ -82,29 +77,41 @@ def observed(finished):
     return seen
 
 
-def test_what_is_read_and_written_is_what_is_declared(finished, observed):
+@pytest.fixture
+def declared():
+    return deepcopy(load(project.ROOT / "dvc.yaml")[0]["stages"])
+
+
+def test_what_is_read_and_written_is_what_is_declared(declared, observed):
     assert list(observed) == project.STAGES
-    assert undeclared(finished, observed) == []
+    assert differences(declared, observed) == []
 
 
 @pytest.mark.parametrize("part", ["deps", "outs", "metrics", "params"])
-def test_whatever_is_not_declared_is_noticed(part, copy, observed):
-    yaml = YAML()
-    content = yaml.load(copy / "dvc.yaml")
-    for name in observed:
-        entries = content["stages"][name].get(part, [])
-        for entry in list(entries):
-            if key(entry) in TOKENS:
-                continue
+def test_what_is_not_declared_is_noticed(part, declared, observed):
+    for name, (read, written, sections) in observed.items():
+        entries = declared[name].get(part, [])
+        for entry in [entry for entry in entries if not docs.names([entry]) & CONSTANTS]:
             entries.remove(entry)
-            yaml.dump(content, copy / "dvc.yaml")
-            (line,) = undeclared(copy, observed)
-            assert line.startswith(f"{name} ")
-            assert line.endswith(", undeclared")
+            lines = differences(declared, observed)
+            files = [one for one in {*read, *written, *sections} if docs.depends([entry], [one])]
+            assert len(lines) == len(files) > 0
+            assert all(line.startswith(f"{name} ") and line.endswith(", undeclared") for line in lines)
             entries.append(entry)
 
 
-def test_a_stage_that_does_what_it_does_not_say_is_noticed(copy):
+def test_what_is_declared_in_vain_is_noticed(declared, observed):
+    declared["plot"]["deps"].append("data/raw/train-images-idx3-ubyte")
+    declared["plot"]["outs"].append("reports/more")
+    declared["plot"]["params"].append("evaluate")
+    assert differences(declared, observed) == [
+        "plot declares and never reads data/raw/train-images-idx3-ubyte",
+        "plot declares and never writes reports/more",
+        "plot declares and never reads section evaluate",
+    ]
+
+
+def test_a_stage_that_does_more_than_it_declares_is_noticed(copy, declared):
     script = copy / "stages/fetch.py"
     script.write_text(
         script.read_text().replace(
@@ -118,8 +125,8 @@ def test_a_stage_that_does_what_it_does_not_say_is_noticed(copy):
         )
     )
     (copy / "README.md").write_text("Read me\n")
-    assert undeclared(copy, observe(copy, "--single-item", "fetch")) == [
+    assert differences(declared, observe(copy, "--single-item", "fetch")) == [
         "fetch reads README.md, undeclared",
         "fetch writes data/extra, undeclared",
-        "fetch reads section all of it, undeclared",
+        "fetch reads section params.yaml, undeclared",
     ]

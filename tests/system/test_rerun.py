@@ -1,18 +1,18 @@
-"""docs/rerun.md is right: each change that it lists is made, by itself, and real `dvc repro` runs just those stages."""
+"""docs/rerun.md is right: each change that it lists is made, one at a time, and `dvc repro` runs just those stages."""
 
 import hashlib
 import json
-from functools import partial
+import sys
 
 import numpy as np
 import project
 import pytest
-from ruamel.yaml import YAML
 
+from stages.pipeline.yaml_reader import dotted, load
 from tools import docs
 
-DVC = YAML(typ="safe").load(project.ROOT / "dvc.yaml")["stages"]
-# Another value for every key, one that tells.
+DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]
+# Another value for every key, one that makes a difference.
 OTHER = {
     "fetch": {"dataset": "traced", "directory": "tests/fixture"},
     "preprocess": {"seed": 1, "validation_size": 80, "deskew": False},
@@ -33,18 +33,14 @@ OTHER = {
         "input_dropout": 0.1,
         "clip_norm": 0.1,
         "averaging": 0.9,
-        "rotation": 5.0,
-        "scaling": 0.1,
-        "shear": 0.1,
-        "shift": 1.0,
-        "elastic": 0.5,
+        "augmentation": {"rotation": 5.0, "scaling": 0.1, "shear": 0.1, "shift": 1.0, "elastic": 0.5},
         "blas_threads": 2,
     },
     "evaluate": {"calibration_bins": 1, "blas_threads": 2},
     "plot": {"seed": 1, "examples": 30, "mistakes": 3, "units": 8, "calibration_bins": 5, "dpi": 60},
 }
-KEYS = [(section, key) for section, values in OTHER.items() for key in values]
-# What comes out different where that is less than something of every stage that follows.
+PLACES = docs.leaves(OTHER)
+# What comes out different where that is less than an output of every stage that follows.
 LESS = {
     ("fetch", "dataset"): {"data/raw/dataset.json", "data/processed/inputs.json", "models/network.npz"},  # the title
     ("fetch", "directory"): set(),  # the same digits from elsewhere
@@ -53,36 +49,35 @@ LESS = {
 
 
 def outputs(*names):
-    """What stages make."""
+    """The files and directories that stages make."""
     return set().union(*(docs.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
 
 
 def contents(root):
-    return {name: (root / name).read_bytes() for name in outputs(*DVC)}
+    """The bytes of every output; of a directory those of its files."""
+    return {name: content(root / name) for name in outputs(*DVC)}
+
+
+def content(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()} if path.is_dir() else path.read_bytes()
 
 
 @pytest.fixture
-def repro(copy, warm_path):
-    """Runs the pipeline in the copy; returns the stages that ran."""
-    return partial(project.repro, copy, PATH=warm_path)
-
-
-@pytest.fixture
-def rerun(copy, repro):
+def rerun(copy):
     """Makes a change and runs the pipeline: the stages that run must be those of the table.
 
-    One that the table marks with a ring must run if and only if a file that it reads came out different. Returns the
-    files that did.
+    One that the table marks with ○ must run if and only if a file that it reads came out different. Returns the outputs
+    that did.
     """
 
     def rerun(changed, change, *arguments):
         runs, may_run = docs.effects(DVC, changed)
         before = contents(copy)
         change(copy, *arguments)
-        ran = repro()
+        ran = project.repro(copy)
         after = contents(copy)
         different = {name for name in after if after[name] != before[name]}
-        follow = [name for name in may_run if different & set(DVC[name]["deps"])]
+        follow = [name for name in may_run if docs.depends(DVC[name]["deps"], different)]
         assert ran == [name for name in project.STAGES if name in runs + follow]
         return different
 
@@ -91,70 +86,104 @@ def rerun(copy, repro):
 
 def test_the_page_and_the_schema_are_fresh():
     for path, text in docs.DERIVED.items():
-        assert (project.ROOT / path).read_text(encoding="utf-8") == text(), f"run `make docs`, which writes {path}"
+        message = f"run `make docs`, which writes {path}"
+        assert (project.ROOT / path).read_text(encoding="utf-8") == text(project.ROOT), message
 
 
 def test_every_key_has_another_value():
-    params = YAML(typ="safe").load(project.ROOT / "params.yaml")
-    assert [(section, key) for section, values in params.items() for key in values] == KEYS
+    assert docs.leaves(load(project.ROOT / "params.yaml")[0]) == PLACES
 
 
-@pytest.mark.parametrize(("section", "key"), KEYS, ids=[f"{section}.{key}" for section, key in KEYS])
-def test_a_key(rerun, section, key):
-    changed = {"params.yaml", section}
-    different = rerun(changed, project.set_params, {section: {key: OTHER[section][key]}})
-    if (section, key) in LESS:
-        assert different == LESS[section, key]
-    elif key != "blas_threads":  # that may change the last bits, or not
+@pytest.mark.parametrize("place", PLACES, ids=dotted)
+def test_a_key(rerun, place):
+    changed = {"params.yaml", place[0]}
+    value = OTHER
+    for key in place:
+        value = value[key]
+    for key in reversed(place):
+        value = {key: value}
+    different = rerun(changed, project.set_params, value)
+    if place in LESS:
+        assert different == LESS[place]
+    elif place[-1] != "blas_threads":  # that may change the last bits, or not
         runs, may_run = docs.effects(DVC, changed)
         for name in {*runs, *may_run} - {"validate"}:
             assert different & outputs(name), f"{name} gives what it gave before: choose another value"
 
 
-@pytest.mark.parametrize("module", docs.modules(project.ROOT))
-def test_a_comment_in_a_module_reruns_its_stages_and_stops_there(rerun, module):
+MODULES = docs.modules(project.ROOT, DVC)
+
+
+@pytest.mark.parametrize("row", MODULES)
+def test_a_comment_in_a_module_reruns_its_stages_and_stops_there(rerun, copy, row):
+    *others, module = sorted(MODULES[row])
+    for name in others:  # in the same row: DVC must notice each, without a run of every stage
+        before = (copy / name).read_bytes()
+        comment(copy, name)
+        changed = json.loads(project.run(copy, "dvc", "status", "--json").stdout)
+        assert sorted(changed) == sorted(docs.effects(DVC, {name})[0])
+        (copy / name).write_bytes(before)
     assert rerun({module}, comment, module) == set()
 
 
+def test_a_new_module_in_a_directory_reruns_its_stages(rerun):
+    assert rerun({"stages/nn/more.py"}, lambda root: (root / "stages/nn/more.py").touch()) == set()
+
+
+def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
+    compiled = project.run(copy, sys.executable, "-c", "import stages.validate", PYTHONDONTWRITEBYTECODE="")
+    assert compiled.returncode == 0, compiled.stderr
+    assert list((copy / "stages/nn/__pycache__").glob("layers.*.pyc"))
+    for name in (".mypy_cache/a.json", ".ruff_cache/a", ".pytest_cache/a", ".ipynb_checkpoints/a.py"):
+        for directory in ("stages", "stages/nn"):
+            path = copy / directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("cached")
+    for name in (".DS_Store", ".layers.py.swp", "layers.py~"):
+        (copy / "stages/nn" / name).write_text("left by an editor")
+        (copy / "reports/figures" / name).write_text("left by an editor")
+    assert project.repro(copy) == []
+
+
 @pytest.mark.parametrize("name", docs.data_files(DVC))
-def test_a_file_of_data(rerun, warm_path, name):
-    assert rerun({name}, come_out_different, name, warm_path) >= ({name} & outputs("validate", "fetch", "preprocess"))
+def test_a_file_of_data(rerun, name):
+    assert rerun({name}, come_out_different, name) >= ({name} & outputs("validate", "fetch", "preprocess"))
 
 
 def test_a_comment_in_the_catalog_runs_its_stages_and_stops_there(rerun):
     assert rerun({"data/catalog.yaml"}, comment, "data/catalog.yaml") == set()
 
 
-def test_files_of_data_are_put_right_and_nothing_runs(copy, repro):
+def test_files_of_data_are_restored_and_nothing_runs(copy):
     before = contents(copy)
-    made = outputs("validate", "fetch", "preprocess")
-    for name in made:
+    for name in outputs("validate", "fetch", "preprocess"):
         replace(copy / name, before[name][:-1])
-    assert repro() == []
+    assert project.repro(copy) == []
     assert contents(copy) == before
 
 
-def test_a_file_of_models_or_reports_is_made_again_by_its_stage_alone(copy, repro):
+def test_a_file_of_models_or_reports_is_made_again_by_its_stage_alone(copy):
     before = contents(copy)
     replace(copy / "models/network.npz", b"")
     (copy / "reports/metrics.json").unlink()
-    assert repro() == ["train", "evaluate"]
+    (copy / "reports/figures/mistakes.png").unlink()
+    assert project.repro(copy) == ["train", "evaluate", "plot"]
     assert contents(copy) == before
 
 
-def test_the_downloads_are_no_input(copy, repro):
+def test_the_downloads_are_not_an_input(copy):
     for path in (copy / "data/downloads").iterdir():
         path.write_bytes(b"")
-    assert repro() == []
+    assert project.repro(copy) == []
     project.set_params(copy, {"fetch": {"directory": "tests/fixture"}})
-    assert repro() == ["validate", "fetch"]  # it brings them anew
+    assert project.repro(copy) == ["validate", "fetch"]  # which downloads them again
     for path in (copy / "data/downloads").iterdir():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
 def comment(root, name):
     with (root / name).open("a", encoding="utf-8") as file:
-        file.write("# a thought\n")
+        file.write("# a comment\n")
 
 
 def replace(path, data):
@@ -163,13 +192,14 @@ def replace(path, data):
     path.write_bytes(data)
 
 
-def note_digest(record, file):
-    facts = json.loads(record.read_text())
-    facts["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    replace(record, json.dumps(facts).encode())
+def record_digest(record, file):
+    """Change the digest of a file in the record of its stage."""
+    values = json.loads(record.read_text())
+    values["sha256"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    replace(record, json.dumps(values).encode())
 
 
-def come_out_different(root, name, path):
+def come_out_different(root, name):
     """Let DVC take another, valid content of a file for what its stage made."""
     file = root / name
     if name == docs.CONSTANT:
@@ -178,15 +208,15 @@ def come_out_different(root, name, path):
         replace(file, file.read_bytes().replace(b"Drawn", b"Sketched") + b"\n")  # another title, where there is one
     elif name.endswith(".npy"):
         array = np.load(file)
-        array[-1] = np.roll(array[-1], 1)  # another digit, or a picture beside its place
+        array[-1] = np.roll(array[-1], 1)  # another digit, or a shifted image
         file.unlink()
         np.save(file, array)
         record = "data/processed/test.json" if file.name.startswith("test") else "data/processed/inputs.json"
-        note_digest(root / record, file)
+        record_digest(root / record, file)
     else:
         data = file.read_bytes()
-        replace(file, data[:-1] + bytes([data[-1] ^ 1]))  # another digit, or another shade
-        note_digest(root / "data/raw/dataset.json", file)
+        replace(file, data[:-1] + bytes([data[-1] ^ 1]))  # another digit, or another gray
+        record_digest(root / "data/raw/dataset.json", file)
     for stage in DVC:
         if name in outputs(stage):
-            assert project.run(root, "dvc", "commit", "--force", stage, PATH=path).returncode == 0
+            assert project.run(root, "dvc", "commit", "--force", stage).returncode == 0

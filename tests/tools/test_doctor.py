@@ -1,4 +1,4 @@
-"""What the doctor says is done to the letter, and a good pipeline comes of it."""
+"""Whatever is broken, the commands that the doctor prints repair it."""
 
 import json
 import os
@@ -12,26 +12,26 @@ from tools import doctor
 
 
 def examine(root):
-    """What the doctor says, and its exit code."""
+    """The exit code and the output of the doctor."""
     result = project.run(root, "python", "-m", "tools.doctor")
     assert "Traceback" not in result.stderr, result.stderr
     return result.returncode, result.stdout + result.stderr
 
 
-def sound(root):
-    code, said = examine(root)
-    assert said.startswith("All is well: ")
-    assert said.count("\n") == 1
+def intact(root):
+    code, output = examine(root)
+    assert output.startswith("All is well: ")
+    assert output.count("\n") == 1
     return code == 0
 
 
-def heal(root, *expected):
-    """Copy the doctor's commands into a shell; return them."""
-    code, said = examine(root)
+def repair(root, *expected):
+    """Run the doctor's commands in a shell; return them."""
+    code, output = examine(root)
     assert code == 1
     for text in expected:
-        assert text in said
-    commands = [line.removeprefix("    ") for line in said.splitlines() if line.startswith("    ")]
+        assert text in output
+    commands = [line.removeprefix("    ") for line in output.splitlines() if line.startswith("    ")]
     for command in commands:
         result = project.run(root, "sh", "-c", command)
         assert result.returncode == 0, f"{command}: {result.stderr}"
@@ -49,7 +49,7 @@ def same(one, other):
 
 
 def flip(path):
-    """Change one byte of a file, and nothing that could tell so: not its size, its time, its mode or its inode."""
+    """Change one byte of a file, but not its size, time, mode or inode."""
     status = path.stat()
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
@@ -60,8 +60,8 @@ def flip(path):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def gone():
-    """The number of a process that is no more."""
+def ended():
+    """The number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
@@ -73,41 +73,47 @@ def commit(root):
     assert project.run(root, "git", *author, "commit", "--quiet", "--message", "A run").returncode == 0
 
 
-def test_a_sound_checkout_is_told_in_one_line(finished):
-    assert sound(finished)
+def test_an_intact_checkout_is_reported_in_one_line(finished):
+    assert intact(finished)
     assert not project.run(finished, "git", "status", "--porcelain", "dvc.lock", "data").stdout.startswith(" M")
 
 
-def test_whatever_is_damaged_its_cure_makes_the_pipeline_whole(copy):
+def test_whatever_is_damaged_is_repaired(copy):
     before, lock = project.snapshot(copy), (copy / "dvc.lock").read_bytes()
     images, labels = copy / "data/processed/train_images.npy", copy / "data/raw/train-labels-idx1-ubyte"
     objects = [cached(copy, path) for path in (images, copy / "reports/predictions.csv")]
-    kept = next((copy / "data/downloads").iterdir())
+    download = next((copy / "data/downloads").iterdir())
+    figure = next((copy / "reports/figures").iterdir())
     strays = [
         copy / "models/.network.npz.unfinished",
         copy / f"data/raw/.{'x' * 22}.tmp",
         copy / f".dvc/cache/files/md5/00/.{'y' * 22}.tmp",
     ]
-    for path in (*objects, kept, images, copy / "models/network.npz", copy / "reports/metrics.json"):
+    for path in (*objects, download, images, copy / "models/network.npz", copy / "reports/metrics.json", figure):
         flip(path)
     os.truncate(labels, 5)
     for path in strays:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
-    holder = {"pid": gone(), "cmd": "dvc repro"}
+    holder = {"pid": ended(), "cmd": "dvc repro"}
     (copy / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(images): holder}, "read": {}}))
 
-    damaged = [images, labels, copy / "models/network.npz", copy / "reports/metrics.json", kept, *objects, *strays]
-    heal(copy, *(f"    rm -f {path.relative_to(copy)}\n" for path in damaged), "whose holder is gone (process ")
+    damaged = [images, labels, copy / "models/network.npz", copy / "reports/metrics.json", download, *objects, *strays]
+    repair(
+        copy,
+        *(f"    rm -f {path.relative_to(copy)}\n" for path in damaged),
+        "reports/figures: its files are not those that dvc.lock records\n    rm -rf reports/figures\n",
+        "whose process has ended (",
+    )
 
     assert project.snapshot(copy) == before
     assert (copy / "dvc.lock").read_bytes() == lock
-    assert sound(copy)
+    assert intact(copy)
     assert project.repro(copy) == []
 
 
-def test_a_cache_object_that_dvc_trusts_and_hands_out_is_found_by_the_stage_and_by_the_doctor(copy):
-    """The hole: read-only, so DVC does not look; even `dvc repro --force` would keep the bad bytes."""
+def test_a_damaged_cache_object_that_dvc_trusts_is_found_by_the_stage_and_the_doctor(copy):
+    """It is read-only, so DVC does not check it; even `dvc repro --force` would keep the bad bytes."""
     before = project.snapshot(copy)
     images = copy / "data/processed/test_images.npy"
     flip(cached(copy, images))
@@ -120,9 +126,9 @@ def test_a_cache_object_that_dvc_trusts_and_hands_out_is_found_by_the_stage_and_
     assert "evaluate: data/processed/test_images.npy: SHA-256 is " in result.stderr
     assert "run `make doctor`, which says how to repair it" in result.stderr
     project.set_params(copy, {"evaluate": {"calibration_bins": 15}})
-    heal(copy, "DVC would take it for data/processed/test_images.npy")
+    repair(copy, "DVC would use it as data/processed/test_images.npy")
     assert project.snapshot(copy) == before
-    assert sound(copy)
+    assert intact(copy)
 
 
 CONFLICT = "<<<<<<< ours\nschema: '2.0'\n=======\nschema: '1.0'\n>>>>>>> theirs\n"
@@ -134,19 +140,19 @@ def test_a_broken_dvc_lock(copy, committed):
     if committed:
         commit(copy)
     (copy / "dvc.lock").write_text("")
-    cure = "git checkout HEAD -- dvc.lock" if committed else "rm -f dvc.lock"
-    assert heal(copy, "dvc.lock: empty or missing") == [cure, "dvc repro"]
+    fix = "git checkout HEAD -- dvc.lock" if committed else "rm -f dvc.lock"
+    assert repair(copy, "dvc.lock: empty or missing") == [fix, "dvc repro"]
     assert project.snapshot(copy) == before
     assert (copy / "dvc.lock").read_bytes() == lock
-    assert sound(copy)
+    assert intact(copy)
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         (" \n", "empty or missing"),
-        (CONFLICT, "holds the two sides of a merge"),
-        ("schema: '2.0'\nstages:\n  train: [", "broken, while parsing"),
+        (CONFLICT, "has both sides of a merge"),
+        ("schema: '2.0'\nstages:\n  train: [", "broken, line 3: expected the node content"),
         ("schema: '2.0'\nstages: 5\n", "broken, "),
         ("schema: '2.0'\nstages:\n  train:\n    outs:\n    - md5: 0\n", "broken, "),
         ("stages: {}\n", "broken, "),
@@ -154,7 +160,7 @@ def test_a_broken_dvc_lock(copy, committed):
         ("a: &a [*a]\n", "broken, "),
     ],
 )
-def test_what_is_no_dvc_lock(text, why):
+def test_a_text_that_is_not_a_dvc_lock(text, why):
     with pytest.raises(ValueError, match=why) as raised:
         doctor.parse(text)
     assert "\n" not in str(raised.value)
@@ -169,42 +175,44 @@ def test_a_conflict_in_dvc_lock_in_the_middle_of_a_merge(copy):
         (copy / "dvc.lock").write_bytes(lock.replace(b"calibration_bins: 15", b"calibration_bins: %d" % bins))
         commit(copy)
     assert project.run(copy, "git", "merge", "other").returncode == 1
-    assert heal(copy, "dvc.lock: holds the two sides of a merge") == ["git checkout HEAD -- dvc.lock", "dvc repro"]
+    assert repair(copy, "dvc.lock: has both sides of a merge") == ["git checkout HEAD -- dvc.lock", "dvc repro"]
     assert (copy / "dvc.lock").read_bytes() == lock  # with the parameters that are there
-    assert sound(copy)
+    assert intact(copy)
 
 
 def test_git_on_no_branch_after_a_killed_experiment(copy):
     commit(copy)
     head = project.run(copy, "git", "rev-parse", "HEAD").stdout.strip()
     project.run(copy, "git", "checkout", "--quiet", head)
-    assert sound(copy)  # it may be meant so
+    assert intact(copy)  # this may be intended
     project.run(copy, "git", "update-ref", "refs/exps/exec/EXEC_HEAD", head)
-    cure = ["git switch main", "git update-ref -d refs/exps/exec/EXEC_HEAD", "dvc repro"]
-    assert heal(copy, "Git is on no branch: a killed `dvc exp run` left it so") == cure
+    fix = ["git switch main", "git update-ref -d refs/exps/exec/EXEC_HEAD", "dvc repro"]
+    assert repair(copy, "Git's HEAD is detached: a killed `dvc exp run` left it so") == fix
     assert project.run(copy, "git", "branch", "--show-current").stdout == "main\n"
-    assert sound(copy)
+    assert intact(copy)
 
 
-def test_a_torn_lock_of_dvc(copy):
+def test_a_truncated_lock_of_dvc(copy):
     rwlock = copy / ".dvc/tmp/rwlock"
     for text in ("[1]", '{"write": {', ""):
         rwlock.write_text(text)
-        assert "a torn lock of DVC" in examine(copy)[1]
-    assert heal(copy) == ["rm -f .dvc/tmp/rwlock", "dvc repro"]
-    assert sound(copy)
+        assert "a truncated lock of DVC" in examine(copy)[1]
+    assert repair(copy) == ["rm -f .dvc/tmp/rwlock", "dvc repro"]
+    assert intact(copy)
 
 
-def test_while_something_is_at_work_it_waits(copy):
+def test_while_something_is_running_it_refuses(copy):
     holder = {"pid": os.getpid(), "cmd": "dvc repro"}
     rwlock = copy / ".dvc/tmp/rwlock"
     rwlock.write_text(json.dumps({"write": {"x": holder}, "read": {"y": [holder]}}))
-    assert "a lock of DVC whose holder is gone" in examine(copy)[1]  # the number belongs to another program: to us
+    assert (
+        "a lock of DVC whose process has ended" in examine(copy)[1]
+    )  # the number is that of another program, this one
     name = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", "dvc"]
     with subprocess.Popen(name, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         rwlock.write_text(json.dumps({"write": {"x": {"pid": process.pid, "cmd": "dvc repro"}}, "read": {}}))
-        said = f"doctor: `dvc repro` is at work here, process {process.pid}: ask again when it has ended\n"
+        said = f"doctor: `dvc repro` is running here, process {process.pid}: try again when it has ended\n"
         assert examine(copy) == (1, said)
     rwlock.unlink()
     holding = """
@@ -219,20 +227,20 @@ with stage.lock(stage.LOCK):
         [sys.executable, "-c", holding], cwd=copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
-        said = f"doctor: another stage is at work here, process {process.pid}: wait for it, or end it\n"
+        said = f"doctor: another stage is running here, process {process.pid}: wait for it, or end it\n"
         assert examine(copy) == (1, said)
 
 
 def test_before_anything_has_run(tmp_path):
     project.make(tmp_path / "new")
-    assert sound(tmp_path / "new")
+    assert intact(tmp_path / "new")
 
 
 @pytest.mark.parametrize("entry", ["bad: 5\n", "bad: {files: {train_images: {name: a}}}\n", "bad: [\n"])
-def test_a_catalog_that_is_none(copy, entry):
+def test_a_file_that_is_not_a_catalog(copy, entry):
     with (copy / "data/catalog.yaml").open("a") as file:
         file.write(entry)
-    code, said = examine(copy)
+    code, output = examine(copy)
     assert code == 1
-    assert "data/catalog.yaml: is no catalog, " in said
-    assert "mend what was changed\n    git diff data/catalog.yaml\n" in said
+    assert "data/catalog.yaml: not a catalog, " in output
+    assert "fix what was changed\n    git diff data/catalog.yaml\n" in output

@@ -1,6 +1,7 @@
-"""Editors are told by params.schema.json what the reader of params.yaml would say."""
+"""params.schema.json tells an editor what the reader of params.yaml would say, in the words of its comments."""
 
 import json
+from copy import deepcopy
 
 import jsonschema
 import project
@@ -15,42 +16,87 @@ from stages.preprocess import preprocess
 from stages.train import train
 from tools import docs
 
-SCHEMA = json.loads(docs.schema())
+SCHEMA = json.loads(docs.schema(project.ROOT))
+READER = params.schema_of([fetch, preprocess, train, evaluate, plot])
+TEXT = (project.ROOT / "params.yaml").read_text(encoding="utf-8")
 CONTENT, _ = params.load(project.ROOT / "params.yaml")
-WRONG = [-1, -0.5, 0, 1, 0.5, 10**30, True, None, "", "relu", "1", [], [0], [1] * 20, {}]  # each so for some key
+PLACES = [*((section,) for section in CONTENT), ("train", "augmentation"), *docs.leaves(CONTENT)]
+WRONG = [-1, -0.5, 0, 1, 0.5, 10**30, True, None, "", "relu", "1", [], [0], [1] * 20, {}]  # each is wrong for some key
 
 
 def valid(content):
     return jsonschema.Draft7Validator(SCHEMA).is_valid(content)
 
 
+def accepted(content):
+    try:
+        READER.model_validate(content)
+    except ValidationError:
+        return False
+    return True
+
+
+def changed(place, change):
+    """The committed content after a change to the mapping that has the value at a place."""
+    content = deepcopy(CONTENT)
+    parent = content
+    for key in place[:-1]:
+        parent = parent[key]
+    change(parent)
+    return content
+
+
+def keys(schema, place=()):
+    """The schema of every key, by its place."""
+    for option in (schema, *schema.get("anyOf", [])):
+        for key, value in option.get("properties", {}).items():
+            yield (*place, key), value
+            yield from keys(value, (*place, key))
+
+
 def test_the_committed_file_is_valid_and_names_the_schema():
     assert valid(CONTENT)
-    first, *_ = (project.ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
-    assert first == "# yaml-language-server: $schema=params.schema.json"
+    assert TEXT.splitlines()[0] == "# yaml-language-server: $schema=params.schema.json"
 
 
-@pytest.mark.parametrize("function", [fetch, preprocess, train, evaluate, plot])
-def test_the_schema_and_the_reader_agree(function):
-    name, section = function.__name__, CONTENT[function.__name__]
-    refused = 0
-    for key in section:
-        for value in WRONG:
-            other = {**section, key: value}
-            try:
-                params.schema_of(function).model_validate(other)
-                accepted = True
-            except ValidationError:
-                accepted = False
-            assert valid({**CONTENT, name: other}) == accepted, (key, value)
-            refused += not accepted
-        assert not valid({**CONTENT, name: {other: section[other] for other in section if other != key}})
-        assert SCHEMA["properties"][name]["properties"][key]["description"]
-    assert refused > len(section)
-    assert not valid({**CONTENT, name: {**section, "unknown": 1}})
-    assert SCHEMA["properties"][name]["description"].endswith(".")
+@pytest.mark.parametrize("place", PLACES, ids=".".join)
+def test_the_schema_and_the_reader_agree(place):
+    contents = [changed(place, lambda parent, value=value: parent.update({place[-1]: value})) for value in WRONG]
+    contents += [changed(place, lambda parent: parent.pop(place[-1]))]
+    contents += [changed(place, lambda parent: parent.update(unknown=1))]
+    answers = [accepted(content) for content in contents]
+    assert [valid(content) for content in contents] == answers
+    assert answers[-2:] == [False, False]
+    assert not all(answers[:-2])
 
 
-def test_sections_are_known_too():
-    assert not valid({**CONTENT, "unknown": {}})
-    assert not valid({name: CONTENT[name] for name in ("fetch", "train")})
+def test_every_key_has_the_comment_above_it_or_above_its_group_as_its_description():
+    described = {place: schema["description"] for place, schema in keys(SCHEMA)}
+    assert sorted(described) == sorted(PLACES)
+    assert all(text.endswith(".") and "#" not in text for text in described.values())
+    comment = "Maximum rotation in either direction, in degrees."
+    assert described["train", "augmentation", "rotation"] == comment
+    assert f"    # {comment}\n    rotation: " in TEXT
+    assert described["train", "activation"] == described["train", "hidden"] != described["train", "epochs"]
+
+
+def test_comments_name_the_choices_of_their_keys():
+    """All of them, in the order of the table, and no others."""
+    choices = {place: schema for place, schema in keys(SCHEMA) if "enum" in schema}
+    assert len(choices) == 4
+    for place, schema in choices.items():
+        *others, last = schema["enum"]
+        assert f" {', '.join(others)} or {last}." in schema["description"], place
+
+
+def test_a_comment_belongs_to_the_group_below_it():
+    text = "# A file.\n\n# One.\na:\n  # Two,\n  # three.\n  b: 1\n  c: 2\n\n  d: 3\n\n# Four.\ne:\n  f:\n    g: 1\n"
+    assert docs.comments(text) == {
+        ("a",): "One.",
+        ("a", "b"): "Two, three.",
+        ("a", "c"): "Two, three.",
+        ("a", "d"): "",
+        ("e",): "Four.",
+        ("e", "f"): "Four.",
+        ("e", "f", "g"): "Four.",
+    }

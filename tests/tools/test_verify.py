@@ -5,13 +5,21 @@ import subprocess
 
 import project
 import pytest
+from ruamel.yaml import YAML
 
-from tools import verify as lockfile
+from stages.pipeline.yaml_reader import load
+from tools import verify
+from tools.md5 import md5
 
 
 def test_the_committed_results_are_fresh():
     """After a change to a stage or a parameter: `make repro`, and commit what it made."""
-    assert lockfile.stale(project.ROOT) == []
+    assert verify.stale(project.ROOT) == []
+
+
+def locked(root):
+    """The stages of dvc.lock."""
+    return load(root / "dvc.lock")[0]["stages"]
 
 
 @pytest.fixture
@@ -22,7 +30,7 @@ def without_data(copy):
 
 
 def test_no_data_is_needed(without_data):
-    assert lockfile.stale(without_data) == []
+    assert verify.stale(without_data) == []
 
 
 @pytest.mark.parametrize(
@@ -30,31 +38,54 @@ def test_no_data_is_needed(without_data):
     [
         ("params.yaml", "dpi: 50", "dpi: 60", ["plot: section plot of", "validate: section plot of"]),
         ("params.yaml", "plot:\n", "  more: 1\nplot:\n", ["evaluate: section evaluate", "validate: section evaluate"]),
-        ("stages/plot.py", "\n\n", "\n# a thought\n\n", ["plot: stages/plot.py was", "validate: stages/plot.py was"]),
-        ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml was", "validate: data/catalog.yaml was"]),
+        ("stages/plot.py", "\n\n", "\n# a comment\n\n", ["plot: stages/plot.py has", "validate: stages has"]),
+        ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml has", "validate: data/catalog.yaml has"]),
         ("reports/metrics.json", "0.9", "1.0", ["evaluate: reports/metrics.json is not the one that it made"]),
         ("reports/history.csv", "epoch", "Epoch", ["train: reports/history.csv is not the one that it made"]),
-        ("dvc.yaml", "      - reports/history.csv\n", "", ["plot: dvc.yaml lists other files, or another command"]),
-        ("dvc.yaml", "-m stages.plot", "stages/plot.py", ["plot: dvc.yaml lists other files, or another command"]),
-        ("dvc.lock", "\n  plot:\n", "\n  draw:\n", ["draw: not both in dvc.yaml", "plot: not both in dvc.yaml"]),
+        ("dvc.yaml", "      - reports/history.csv\n", "", ["plot: dvc.yaml lists other files or another command"]),
+        ("dvc.yaml", "-m stages.plot", "stages/plot.py", ["plot: dvc.yaml lists other files or another command"]),
+        ("dvc.lock", "\n  plot:\n", "\n  draw:\n", ["draw: not in both dvc.yaml", "plot: not in both dvc.yaml"]),
     ],
 )
-def test_what_is_stale_is_told(without_data, name, old, new, lines):
+def test_what_is_stale_is_reported(without_data, name, old, new, lines):
     path = without_data / name
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    told = lockfile.stale(without_data)
-    assert len(told) == len(lines)
-    assert all(line.startswith(start) for line, start in zip(told, lines, strict=True)), told
+    found = verify.stale(without_data)
+    assert len(found) == len(lines)
+    assert all(line.startswith(start) for line, start in zip(found, lines, strict=True)), found
+
+
+def test_a_figure_that_is_not_the_recorded_one_is_reported(without_data):
+    figures = sorted((without_data / "reports/figures").iterdir())
+    figures[0].write_bytes(figures[0].read_bytes()[:-1])
+    assert verify.stale(without_data) == ["plot: reports/figures is not the one that it made"]
+
+
+def test_modules_are_listed_as_dvc_lists_them(copy):
+    """Added, renamed and nested ones count; what .dvcignore names does not."""
+    for name in ("__pycache__/a.pyc", ".mypy_cache/b", ".DS_Store", ".layers.py.swp", "layers.py~"):
+        path = copy / "stages/nn" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("cached")
+    assert verify.stale(copy) == []
+    for name in ("nn-more/a.py", "nn_more.py", "nn/deep/a.py"):
+        path = copy / "stages" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    listed = project.run(copy, "dvc", "status", "--json").stdout
+    assert "stages/nn" in listed
+    assert project.run(copy, "dvc", "commit", "--force", "validate").returncode == 0
+    (stages,) = [dep for dep in locked(copy)["validate"]["deps"] if dep["path"] == "stages"]
+    assert md5(copy / "stages") == stages["md5"]
 
 
 def test_what_one_stage_read_is_what_another_made(without_data):
     path = without_data / "dvc.lock"
-    lock = lockfile.load(path)
-    (model,) = [out for out in lock["stages"]["train"]["outs"] if out["path"] == "models/network.npz"]
+    (model,) = [out for out in locked(without_data)["train"]["outs"] if out["path"] == "models/network.npz"]
     path.write_text(path.read_text().replace(model["md5"], "0" * 32, 1))
-    assert lockfile.stale(without_data) != []
+    assert verify.stale(without_data) != []
 
 
 @pytest.mark.parametrize(
@@ -69,13 +100,13 @@ def test_another_machine_may_differ_in_training_alone(copy, stage, code, said):
     project.run(copy, "git", "add", "dvc.lock")
     commit = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message=Lock"]
     assert project.run(copy, *commit).returncode == 0
-    lock = lockfile.load(copy / "dvc.lock")
+    lock, _ = load(copy / "dvc.lock")
     if stage:
         changed = copies.deepcopy(lock)
         changed["stages"][stage]["outs"][0]["md5"] = "0" * 32
-        assert len(lockfile.different(lock, changed)) == 1
+        assert len(verify.different(lock, changed)) == 1
         with (copy / "dvc.lock").open("w") as file:
-            lockfile.YAML().dump(changed, file)
-    result = project.run(copy, "python", str(project.ROOT / "tools/verify.py"))
+            YAML().dump(changed, file)
+    result = project.run(copy, "python", "-m", "tools.verify")
     assert result.returncode == code, result.stderr
     assert said in result.stdout.splitlines()

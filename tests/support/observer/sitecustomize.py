@@ -1,4 +1,4 @@
-"""Python loads this at its start where this directory is on PYTHONPATH: it notes what a stage under DVC does to files.
+"""Python imports this when it starts with this directory on PYTHONPATH: it logs what a stage under DVC does to files.
 
 Each line of the file that OBSERVED names is a JSON list: the stage, what it did, and the path; then, for a file that
 was read, the section of params.yaml for which `params.read` opened it, and for one that was renamed, its new path.
@@ -12,19 +12,19 @@ from pathlib import Path
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def note(event, arguments):
+def log_event(event, arguments):
     """Audit hook: Python calls it before it opens, renames or removes a file."""
     if event == "open" and not isinstance(arguments[0], int):
         path, _, flags = arguments
-        tell("write", absolute(path)) if flags & WRITING else tell("read", absolute(path), section())
+        write("write", absolute(path)) if flags & WRITING else write("read", absolute(path), section())
     elif event == "os.rename":
-        tell("rename", absolute(arguments[0]), absolute(arguments[1]))
+        write("rename", absolute(arguments[0]), absolute(arguments[1]))
     elif event == "os.remove":
-        tell("remove", absolute(arguments[0]))
+        write("remove", absolute(arguments[0]))
 
 
 def section():
-    """The section that `params.read` is about to return, or None if it is not what opens this file."""
+    """The section that `params.read` is about to return, or None if something else opens this file."""
     frame = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "read" and frame.f_globals.get("__name__") == "stages.pipeline.params":
@@ -37,10 +37,10 @@ def absolute(path):
     return str(Path.cwd() / os.fsdecode(path))
 
 
-def tell(*what):
+def write(*what):
     os.write(log, (json.dumps([os.environ["DVC_STAGE"], *what]) + "\n").encode())
 
 
 if "OBSERVED" in os.environ and "DVC_STAGE" in os.environ:
     log = os.open(os.environ["OBSERVED"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    sys.addaudithook(note)
+    sys.addaudithook(log_event)

@@ -1,0 +1,197 @@
+"""YAML is read by the core schema of version 1.2, as DVC reads it; anything that settings do not need is refused."""
+
+import re
+from itertools import product
+
+import project
+import pytest
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.pipeline.yaml_reader import load, parse, scalar
+
+
+def dvc(text):
+    """What DVC, which uses ruamel.yaml, reads in a text."""
+    return parse_yaml(text, "text", typ="safe")
+
+
+def same(one, other):
+    return repr(one) == repr(other)  # of the same type, too; nan is nan
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, None) for text in ("", "~", "null", "Null", "NULL")),
+        *((text, True) for text in ("true", "True", "TRUE")),
+        *((text, False) for text in ("false", "False", "FALSE")),
+        *((text, text) for text in ("yes", "no", "on", "off", "y", "nULL", "tRue", "1:30", "2020-01-01", "<<", "=")),
+        *((text, text) for text in ("1_000", "0X1F", "0O10", "0b11", "-0x1F", "1e", "e1", ".", "+", "-.nan")),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("-12", -12),
+        ("+1", 1),
+        ("1e-3", 0.001),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-.5E+1", -5.0),
+        ("12e03", 12000.0),
+        (".inf", float("inf")),
+        ("-.INF", float("-inf")),
+        (".NaN", float("nan")),
+        ("1" * 5000, float("inf")),
+    ],
+)
+def test_the_core_schema(text, value):
+    assert same(scalar(text), value)
+    assert same(
+        parse(f"a: {text}\nb: [{text}]\nc: '{text}'\n", "text")[0],
+        {"a": value, "b": [value] if text else [], "c": text},
+    )
+
+
+NUMBERS = [
+    "0",
+    "7",
+    "010",
+    "08",
+    "1_0",
+    "1.",
+    "1.5",
+    "1_0.5",
+    ".5",
+    "0x1F",
+    "0X1F",
+    "0o17",
+    "0O17",
+    "0o18",
+    "0b11",
+    "0b12",
+]
+WORDS = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", ".nan", ".inf", "~", "e", "x"]
+GENERATED = [
+    *map("".join, product(["", "+", "-"], NUMBERS, ["", "e3", "E+3", "e-03", "e", "e+", "x"])),
+    *(form(word) for form, word in product([str.lower, str.upper, str.title, str.swapcase, "-{}".format], WORDS)),
+    *("1:30", "190:20:30", "1:30.5", "2020-01-01", "2020-1-1", "2020-01-01T10:00:00Z", "20-01-01", "<<", "="),
+]
+# Where DVC's reader departs from the core schema.
+DEPARTURES = {
+    "underscores in numbers": r"[-+]?[0-9]+_.*",
+    "binary numbers": r"[-+]?0b[01]+",
+    "signs of octal and hexadecimal numbers": r"[-+]0(o[0-7]+|x[0-9a-fA-F]+)",
+    "an exponent without digits before the point is text": r"[-+]?\.[0-9]+[eE][-+]?[0-9]+",
+    "dates": r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T.*)?",
+    "merge keys and default values, refused as values": r"<<|=",
+}
+
+
+def readings(text):
+    """What both readers make of a scalar."""
+    try:
+        other = dvc(f"a: {text}\n")["a"]
+    except YAMLFileCorruptedError:
+        other = "refused"
+    return parse(f"a: {text}\n", "text")[0]["a"], other
+
+
+def test_generated_scalars_are_read_as_dvc_reads_them():
+    assert len(GENERATED) > 400
+    different = [text for text in GENERATED if not same(*readings(text))]
+    listed = {name: [text for text in different if re.fullmatch(DEPARTURES[name], text)] for name in DEPARTURES}
+    assert set(different) == set().union(*listed.values())
+    assert all(listed.values()), "DVC's reader does not depart there any more"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "data/catalog.yaml", "dvc.yaml", "dvc.lock"])
+def test_the_files_of_the_project_are_read_as_dvc_reads_them(name):
+    assert same(load(project.ROOT / name)[0], dvc((project.ROOT / name).read_text(encoding="utf-8")))
+
+
+def test_structures_are_read_as_dvc_reads_them():
+    text = """\
+# A comment.
+plain: two words # another
+quoted: ["'", 'it''s', "\\u00e9\\n", "1", 'null']
+flow: {a: [1, {b: 2}], "c": , d}
+folded: >
+  one
+  two
+literal: |
+  one
+   two
+nested:
+  - - 1
+    - 2
+  - key: value
+    other:
+"key with spaces": {}
+"""
+    assert same(parse(text, "text")[0], dvc(text))
+
+
+def test_lines():
+    _, lines = parse("# comment\na:\n  b: [1,\n    2]\nc:\n- d: 1\n  e: 2\n", "text")
+    assert lines == {(): 2, ("a",): 2, ("a", "b"): 3, ("a", "b", 0): 3, ("a", "b", 1): 4} | {
+        ("c",): 5,
+        ("c", 0): 6,
+        ("c", 0, "d"): 6,
+        ("c", 0, "e"): 7,
+    }
+
+
+HOSTILE = [
+    ("", "a.yaml: must be a mapping of keys to values; `git restore "),
+    ("# only this\n", "a.yaml: must be a mapping of keys to values"),
+    ("- a\n- b\n", "a.yaml: must be a mapping of keys to values"),
+    ("5\n", "a.yaml: must be a mapping of keys to values"),
+    (b"train:\n  x: \xff\n", "a.yaml: not UTF-8 text, at byte 12"),
+    ("train:\n  x: 1\n".encode("utf-16"), "a.yaml: not UTF-8 text, at byte 0"),
+    (b"train: \0\n", "a.yaml: unacceptable character"),
+    ("train:\n\tx: 1\n", "a.yaml line 2: found character '\\t' that cannot start any token"),
+    ("a: 1\n---\nb: 2\n", "a.yaml line 3: a second document (---) is not accepted"),
+    ("a: [1\n", "a.yaml line 2: expected ',' or ']'"),
+    ("a: b: c\n", "a.yaml line 1: mapping values are not allowed here"),
+    ("train:\n  seed: 1\n  seed: 2\n", "a.yaml line 3: train.seed is given twice, first on line 2"),
+    ("train:\n- {seed: 1, 'seed': 2}\n", "a.yaml line 2: train[0].seed is given twice, first on line 2"),
+    (
+        "train: &a\n  x: 1\nplot: *a\n",
+        "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted; write the value",
+    ),
+    ("train: 1\nplot: *a\n", "a.yaml line 2: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("a: &a [*a]\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("a: !!float 1\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("a: !!python/object/apply:os.system [exit]\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("a: !b {c: 1}\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("a: " + "[" * 30 + "]" * 30, "a.yaml line 1: nested too deeply; at most 20 levels are accepted"),
+    ("a: " + "[" * 10000 + "]" * 10000, "a.yaml line 1: nested too deeply; at most 20 levels are accepted"),
+    ("? [1, 2]\n: 3\n", "a.yaml line 1: a key must be text"),
+    ("a: 1\n5: 3\n", "a.yaml line 2: a key must be text"),
+    ("a: {? : 3}\n", "a.yaml line 1: a key must be text"),
+    ("x: " + "y" * 2**20, "a.yaml: larger than 1048576 bytes"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), HOSTILE, ids=range(len(HOSTILE)))
+def test_what_is_not_a_settings_file_is_refused_in_one_line(text, message, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=re.escape(message)) as raised:
+        load(path)
+    assert "\n" not in str(raised.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.sampled_from("train:seed [1]{}\n -&*!#'\"\t%@|>?,ab~"), max_size=40))
+def test_any_text_is_a_mapping_or_one_line_says_why_not(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(text)
+    try:
+        content, lines = load(path)
+    except ValueError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert same(content, dvc(text))
+        assert all((key,) in lines for key in content)
