@@ -16,7 +16,7 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 	python -m tools.verify
 
 test: .venv/installed  ## run the tests
-	python -m pytest -n logical --dist worksteal
+	python -m pytest -n logical --dist loadgroup
 
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and show how to repair it
 	@python -m tools.doctor
@@ -40,12 +40,12 @@ bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (abo
 	dvc repro preprocess
 	python -m benchmarks.speed
 
-recipes: .venv/installed  ## train every recipe and every ablation with every seed, write the tables (some five hours)
+recipes: .venv/installed  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro fetch
-	cd benchmarks && dvc repro --keep-going
-	python -m benchmarks.strangers
-	python -m benchmarks.table
+	python -m experiments.run
+	python -m experiments.other_writers
+	python -m experiments.tables
 
 docs: .venv/installed  ## write the derived files: docs/rerun.md and params.schema.json
 	python -m tools.docs

@@ -1,8 +1,8 @@
-"""The same job for everyone, each written as its own users would write it for speed.
+"""The same training job in each library, written as its own users would write it for speed.
 
-784-128-10, float32, ReLU, softmax cross-entropy, Nesterov momentum 0.9, the one-cycle schedule, a fresh permutation
-each epoch, all data in memory. Each contender is a generator: it yields a function from images (N, 784) to a score
-for each class (N, 10), first when all is set up and warm, then after each epoch.
+784-128-10, float32, ReLU, softmax cross-entropy, Nesterov momentum 0.9, the one-cycle schedule, a new permutation
+per epoch, all data in memory. Each contender is a generator: it yields a function from images (N, 784) to a score per
+class (N, 10), first when everything is set up, then after each epoch.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +26,14 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, and how."""
+    """A training job."""
 
     batch_size: int = 128
     epochs: int = 4
     seed: int = 0
     threads: int = 1
     width: int = 128  # of the hidden layer
-    peak: float = 0.1  # of the learning rate, at batch size 128; it goes with the square root of the batch size
+    peak: float = 0.1  # of the learning rate, at batch size 128; it scales with the square root of the batch size
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
 
@@ -100,7 +100,7 @@ def pytorch(images: np.ndarray, labels: np.ndarray, job: Job, compiled: bool = F
 
 
 def scikit_learn(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
-    """Train scikit-learn's MLPClassifier; it takes a new learning rate once an epoch. Its BLAS is NumPy's."""
+    """Train scikit-learn's MLPClassifier; it takes one learning rate per epoch. Its BLAS is NumPy's."""
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(
@@ -113,7 +113,7 @@ def scikit_learn(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[P
         alpha=0.0,
         random_state=job.seed,
     )
-    yield lambda new: np.zeros((len(new), int(labels.max()) + 1))  # it sets itself up in its first epoch
+    yield lambda new: np.zeros((len(new), int(labels.max()) + 1))  # it initializes itself in its first epoch
     for epoch in range(job.epochs):
         if epoch:
             model._optimizer.learning_rate = job.learning_rate * one_cycle((epoch + 0.5) / job.epochs)
@@ -122,7 +122,7 @@ def scikit_learn(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[P
 
 
 def jax(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
-    """Train with JAX: one compiled function a step, its buffers reused. Its threads are as many as its CPUs."""
+    """Train with JAX: one compiled function per step, its buffers reused. It has as many threads as processors."""
     import jax
     import jax.numpy as jnp
 
@@ -166,7 +166,7 @@ def jax(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
 
 
 def floor(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
-    """Do the matrix products of the job and nothing else, on one batch again and again: the limit of NumPy's BLAS."""
+    """Do the matrix products of the job and nothing else, on one batch over and over: the limit of NumPy's BLAS."""
     N, D, M, K = job.batch_size, images.shape[1], job.width, int(labels.max()) + 1
     rng = np.random.default_rng(job.seed)
     x, W1, h, W2, dz = (rng.standard_normal(shape, np.float32) for shape in ((N, D), (D, M), (N, M), (M, K), (N, K)))

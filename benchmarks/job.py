@@ -4,7 +4,7 @@
     python -m benchmarks.job infer ours --threads 1
     python -m benchmarks.job grow ours --rows 16
 
-A number of threads means as many processors, for everyone: the process is bound to them.
+The process is bound to as many processors as it may use threads.
 """
 
 import argparse
@@ -27,11 +27,11 @@ PROCESSED = Path("data/processed")
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Make the measurement that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["train", "infer", "grow"])
     parser.add_argument("contender")
-    parser.add_argument("--rows", type=int, default=1, help="times that the training set is repeated, on disk")
+    parser.add_argument("--rows", type=int, default=1, help="how many times the training set is repeated, on disk")
     for field in fields(Job):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     options = vars(parser.parse_args())
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def bind(threads: int) -> None:
-    """Run on so many processors from here on, where the system can do that (Linux)."""
+    """Bind this process to that many processors, where the system can do that (Linux)."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
@@ -60,7 +60,7 @@ def load(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train(contender: str, job: Job) -> dict[str, Any]:
-    """Return the seconds of each epoch, and the accuracy on the test images after it (outside the clock)."""
+    """Return the seconds of each epoch, and the accuracy on the test images after it (not timed)."""
     images, labels = load("train")
     test_images, test_labels = load("test")
     run = CONTENDERS[contender](images, labels, job)
@@ -75,7 +75,7 @@ def train(contender: str, job: Job) -> dict[str, Any]:
 
 
 def infer(contender: str, job: Job) -> dict[str, Any]:
-    """Return the seconds to read 10,000 images, and one: medians of many calls."""
+    """Return the seconds to classify 10,000 images, and one: medians of many calls."""
     images, labels = load("train")
     test_images, _ = load("test")
     run = CONTENDERS[contender](images[:2048], labels[:2048], job)
@@ -118,7 +118,7 @@ def grow(contender: str, job: Job, rows: int) -> dict[str, Any]:
 
 
 def own_memory() -> int:
-    """Return the bytes of memory that this process holds for itself; pages of mapped files are not counted (Linux)."""
+    """Return the bytes of anonymous memory of this process; pages of mapped files are not counted (Linux)."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return 1024 * int(status["RssAnon"].split()[0])
 

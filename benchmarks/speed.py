@@ -1,11 +1,11 @@
-"""How fast the network learns, beside its peers and beside the matrix products alone.
+"""How fast the network trains, beside other libraries and beside the matrix products alone.
 
     python -m benchmarks.speed            measure (about an hour on two cores), then report
-    python -m benchmarks.speed report     write the report from the measurements that are there
+    python -m benchmarks.speed report     write the report from the recorded measurements
 
 Every measurement runs in a process of its own, bound to as many processors as it may use threads. The contenders take
 turns, A B C A B C, so that a machine that slows down slows them all, and are compared round by round. The first epoch
-of each process warms it up (PyTorch and JAX compile in it) and does not count.
+of each process is a warm-up (PyTorch and JAX compile in it) and does not count.
 """
 
 import json
@@ -32,7 +32,7 @@ RECORD, PAGE, PICTURE = HERE / "speed.json", HERE / "speed.md", HERE / "speed.pn
 BATCH_SIZES, THREADS, ROUNDS = (32, 64, 128, 256, 512, 1024), (1, 2), 5
 OURS, FLOOR = "ours", "matrix products alone"
 PEERS = [name for name in CONTENDERS if name not in (OURS, FLOOR)]
-# The epochs of the quick recipe that reach each accuracy on the validation images, as a mean over seeds.
+# How many epochs of the quick recipe reach each accuracy on the validation images, as a mean over seeds.
 QUICK = {"peak": 0.15, "weight_decay": 1e-4, "label_smoothing": 0.05}
 GOALS = {0.975: 1, 0.98: 2, 0.985: 4}
 SEEDS = range(10)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def plan() -> Iterator[Measurement]:
-    """Yield what is to be measured, in turn."""
+    """Yield the measurements to be made, in order."""
     for turn in range(ROUNDS):
         for batch_size in BATCH_SIZES:
             for threads in THREADS:
@@ -72,7 +72,7 @@ def plan() -> Iterator[Measurement]:
 
 
 def measure() -> None:
-    """Carry out the plan; write the record anew after each measurement, so that a broken run shows what it has."""
+    """Carry out the plan; write the record after each measurement, so that an interrupted run loses only the last."""
     measurements: list[Measurement] = []
     machine = describe_machine()
     for task in tqdm(list(plan()), unit="job"):
@@ -101,31 +101,31 @@ def describe_machine() -> dict[str, str]:
 
 
 def report() -> None:
-    """Write the page and the picture from the record."""
+    """Write the page and the figure from the record."""
     record = json.loads(RECORD.read_text())
     data = record["measurements"]
     parts = [
         "# Speed",
         "Made by `make bench`; do not edit.",
-        "The same job for all: 784-128-10, float32, Nesterov momentum, one-cycle, data in memory, a fresh permutation "
-        f"each epoch, on {len(epoch_runs(data))} processes. Each process is bound to as many processors as it may use "
-        "threads; contenders take turns; figures are medians, with the range of the rounds in brackets.",
+        "The same job for all: 784-128-10, float32, Nesterov momentum, one-cycle schedule, data in memory, a new "
+        f"permutation per epoch; {len(epoch_runs(data))} processes. Each is bound to as many processors as it may use "
+        "threads; contenders take turns; numbers are medians, with the range over the rounds in parentheses.",
         table(["machine", ""], record["machine"].items()),
-        "![Seconds an epoch](speed.png)",
-        "## Seconds an epoch, and how many times as fast the network is",
+        "![Seconds per epoch](speed.png)",
+        "## Seconds per epoch, and the ratio to ours (above 1: ours is faster)",
         *(speed_table(data, threads) for threads in THREADS),
         "## Accuracy: the same job?",
-        "Test accuracy after three epochs, mean and standard deviation over the rounds, one thread.",
+        "Test accuracy after three epochs, mean ± standard deviation over the rounds, one thread.",
         accuracy_table(data),
         "## Seconds of training to an accuracy on the test images",
         f"The quick recipe ({', '.join(f'{k} {v}' for k, v in QUICK.items())}) with as many epochs as reach the goal "
-        f"on the validation images, on {len(SEEDS)} seeds. Setting up does not count, the first epoch does.",
+        f"on the validation images, with {len(SEEDS)} seeds. Setup does not count, the first epoch does.",
         goal_table(data),
-        "## Reading images",
+        "## Inference",
         inference_table(data),
         "## How the cost grows",
-        "One thread, batch size 128. The training set is repeated on disk and mapped; memory is what the process holds "
-        "for itself.",
+        "One thread, batch size 128. The training set is repeated on disk and memory-mapped; memory is what the "
+        "process allocates: mapped files do not count.",
         growth_table(data, "rows", ROWS),
         growth_table(data, "width", WIDTHS),
     ]
@@ -134,12 +134,12 @@ def report() -> None:
 
 
 def epoch_runs(data: list[Measurement]) -> list[Measurement]:
-    """Return the measurements of the epoch's speed."""
+    """Return the measurements of the seconds per epoch."""
     return [m for m in data if m["kind"] == "train" and "goal" not in m]
 
 
 def epoch_seconds(data: list[Measurement], name: str, batch_size: int, threads: int) -> list[float]:
-    """Return the median seconds of an epoch, warm-up left out, for each round."""
+    """Return the median seconds per epoch of each round, without the warm-up."""
     chosen = [
         m for m in epoch_runs(data) if (m["contender"], m["batch_size"], m["threads"]) == (name, batch_size, threads)
     ]
@@ -165,7 +165,7 @@ def speed_table(data: list[Measurement], threads: int) -> str:
         row.append(f"{statistics.median(least):.3f}: {ratios(least, own)}")
         rows.append(row)
     head = [f"batch size, {threads} thread{'s' * (threads > 1)}", OURS, *(f"{name}: ratio" for name in PEERS)]
-    return table([*head, f"{FLOOR}: share reached"], rows)
+    return table([*head, f"{FLOOR}: fraction of ours"], rows)
 
 
 def accuracy_table(data: list[Measurement]) -> str:
@@ -201,10 +201,13 @@ def goal_table(data: list[Measurement]) -> str:
 
 
 def inference_table(data: list[Measurement]) -> str:
-    """Time to read many images, and one."""
+    """Time to classify many images, and one."""
     rows = []
     for threads in THREADS:
-        for key, unit, factor in (("seconds_10000", "ms for 10,000 images", 1e3), ("seconds_1", "µs for one", 1e6)):
+        for key, unit, factor in (
+            ("seconds_10000", "ms for 10,000 images", 1e3),
+            ("seconds_1", "µs for one image", 1e6),
+        ):
             row = [unit, str(threads)]
             for name in [OURS, *PEERS]:
                 chosen = ("infer", name, threads)
@@ -215,15 +218,15 @@ def inference_table(data: list[Measurement]) -> str:
 
 
 def growth_table(data: list[Measurement], what: str, sizes: Iterable[int]) -> str:
-    """Seconds an epoch and memory at each size."""
+    """Seconds per epoch and memory at each size."""
     rows = []
     for size in sizes:
         runs = [m for m in data if m["kind"] == "grow" and m.get(what) == size]
         seconds = statistics.median(m["seconds"][-1] for m in runs)
         memory = statistics.median(m["own_bytes"] for m in runs)
         rows.append([str(size), f"{seconds:.3f}", f"{memory / 2**20:.0f}"])
-    head = {"rows": "times the training set", "width": "hidden neurons"}[what]
-    return table([head, "seconds an epoch", "MiB"], rows)
+    head = {"rows": "size of the training set, times 55,000", "width": "hidden neurons"}[what]
+    return table([head, "seconds per epoch", "MiB"], rows)
 
 
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
@@ -234,7 +237,7 @@ def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
 
 @figures.styled
 def picture(data: list[Measurement]) -> Figure:
-    """Seconds an epoch over the batch size, a panel for each number of threads."""
+    """Seconds per epoch over the batch size, one panel per number of threads."""
     colors = dict(zip([OURS, *PEERS], (figures.BLUE, figures.RED, figures.ORANGE, "#009E73", "#CC79A7"), strict=True))
     figure = Figure(figsize=(10, 4.4))
     panels = figure.subplots(1, len(THREADS), sharey=True)
@@ -250,7 +253,7 @@ def picture(data: list[Measurement]) -> Figure:
         axes.set_xticks(BATCH_SIZES, BATCH_SIZES)
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(bottom=0)
-        axes.set_title(f"{threads} thread{'s' * (threads > 1)}: seconds an epoch")
+        axes.set_title(f"{threads} thread{'s' * (threads > 1)}: seconds per epoch")
         axes.set_xlabel("batch size")
         axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
     panels[0].legend(frameon=False, fontsize=9)

@@ -19,7 +19,7 @@ def warm_path():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, warm_path):
-    """A copy of the project, in a Git repository, after its first `dvc repro`."""
+    """A copy of the project, in a Git repository, after its first `dvc repro`; tests only read it."""
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
     project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
@@ -29,7 +29,7 @@ def finished(tmp_path_factory, warm_path):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished copy, to be changed; DVC's cache and state come with it."""
+    """A copy of the finished run, with DVC's cache and state, for a test to change."""
     root = tmp_path / "copy"
     shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return root

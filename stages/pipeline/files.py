@@ -81,16 +81,16 @@ def write_array(path: Path | str, array: np.ndarray) -> None:
 def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> np.ndarray:
     """Return the `.npy` array of float32 at `path`, memory-mapped: rows are read when they are used.
 
-    ValueError unless it has this shape, where None stands for any size, and this digest, if one is given.
+    ValueError unless it has this digest, if one is given, and this shape, where None stands for any size.
     """
+    if sha256 is not None:
+        check_digest(path, sha256)
     with explained(path):
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
             raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
-    if sha256 is not None:
-        check_digest(path, sha256)
     return array
 
 

@@ -1,1 +1,1 @@
-"""The evidence: numbers from predictions, pictures from numbers."""
+"""Metrics and figures: metrics from predictions, figures from metrics."""

@@ -1,6 +1,6 @@
-"""Pictures from numbers: each function returns a figure whose title says what it shows.
+"""Figures: each function returns one whose title says what it shows.
 
-The style is set here, from matplotlib's own defaults, so that nobody's configuration changes a picture; the same
+The style is set here, on top of Matplotlib's own defaults, so that no user configuration changes a figure. The same
 numbers give the same bytes.
 """
 
@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 P = ParamSpec("P")
 
-# Okabe and Ito's colors (2008), told apart with any color vision.
+# Colors that people with any color vision can tell apart (Okabe and Ito, 2008).
 BLUE, ORANGE, RED, GRAY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#22262B"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in this module's style, whatever the user's configuration says."""
+    """Draw in the style of this module, whatever the user's configuration."""
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -53,7 +53,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def save(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure as PNG, without the version of the program that drew it."""
+    """Write a figure as PNG, without the version of Matplotlib in it."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
@@ -62,7 +62,7 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
 
 @styled
 def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
-    """Loss and error rate over the epochs, from the rows of history.csv."""
+    """Loss and error rate per epoch, from the rows of history.csv."""
     epochs = np.array([int(row["epoch"]) for row in history])
     figure = Figure(figsize=(9, 3.8))
     loss, error = figure.subplots(1, 2)
@@ -72,9 +72,9 @@ def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
         if not history[0][f"{name}_loss"]:
             continue
         nats = np.array([float(row[f"{name}_loss"]) for row in history])
-        percent = 100 * (1 - np.array([float(row[f"{name}_accuracy"]) for row in history]))
-        last = f"{name} error rate {percent[-1]:.2f} %"
-        for axes, values, form in ((loss, nats, "{:.3f}"), (error, percent, "{:.2f} %")):
+        errors = 100 * (1 - np.array([float(row[f"{name}_accuracy"]) for row in history]))
+        last = f"{name} error rate {errors[-1]:.2f} %"
+        for axes, values, form in ((loss, nats, "{:.3f}"), (error, errors, "{:.2f} %")):
             axes.plot(epochs, values, style, color=color, marker="o" if len(epochs) <= 30 else None, markersize=3.5)
             ends[axes].append((values[-1], f"{name} {form.format(values[-1])}", color))
     for axes, title in ((loss, "cross-entropy loss, nats"), (error, "error rate, %")):
@@ -90,8 +90,8 @@ def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
 
 
 def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
-    """Write each (value, text, color) beside the end of its curve, from the lowest up, none upon the one below."""
-    line = 0.075 * axes.get_ylim()[1]  # a line of text, in the units of these axes, which begin at 0
+    """Write each (value, text, color) beside the end of its curve, from the lowest up, without overlap."""
+    line = 0.075 * axes.get_ylim()[1]  # the height of a line of text, in the units of these axes, which start at 0
     free = -np.inf
     for value, text, color in sorted(ends):
         y = max(value, free)
@@ -102,26 +102,26 @@ def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None
             textcoords="offset points",
             va="center",
             color=color,
-            annotation_clip=False,  # pushed above the axes, it shows all the same
+            annotation_clip=False,  # visible even above the axes
         )
         free = y + line
 
 
 @styled
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Which class was taken for which: counts (K, K), rows actual. Only the mistakes are colored."""
+    """Counts (K, K) of predicted classes (columns) for each actual class (row). Only the mistakes are colored."""
     K = len(classes)
     mistakes = counts * ~np.eye(K, dtype=bool)
     size = 3.0 + 0.48 * K
     figure = Figure(figsize=(size + 0.8, size))
     axes = figure.subplots()
-    share = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    darkest = max(float(share.max()), 0.1) * 1.25
-    image = axes.imshow(share, cmap="Oranges", vmin=0, vmax=darkest)
+    rates = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    darkest = max(float(rates.max()), 0.1) * 1.25
+    image = axes.imshow(rates, cmap="Oranges", vmin=0, vmax=darkest)
     for i, j in np.ndindex(K, K):
         if counts[i, j]:
             weight = "bold" if i == j else "normal"
-            color = "white" if share[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
+            color = "white" if rates[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
             axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
     long = max(map(len, classes)) > 3
     axes.set_xticks(range(K), classes, rotation=40 if long else 0, ha="right" if long else "center")
@@ -133,8 +133,8 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
     bar.set_label("mistakes, % of the actual class")
     bar.outline.set_visible(False)
-    right = 100 * np.trace(counts) / max(counts.sum(), 1)
-    title = f"Accuracy {right:.2f} % on {counted(int(counts.sum()), 'test image')}"
+    accuracy = 100 * np.trace(counts) / max(counts.sum(), 1)
+    title = f"Accuracy {accuracy:.2f} % on {counted(int(counts.sum()), 'test image')}"
     if mistakes.any():
         i, j = divmod(int(mistakes.argmax()), K)
         title += (
@@ -148,9 +148,9 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 def predictions(
     images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
 ) -> Figure:
-    """A grid of test images (n, rows, columns) with class and confidence (n,) of each; mistakes are framed, crossed."""
+    """A grid of test images (n, rows, columns) with the predicted class and confidence (n,) of each."""
     wrong = int((actual != predicted).sum())
-    shown = f"Predicted class and confidence, {counted(len(images), 'test image')} drawn from {total:,}: "
+    shown = f"Predicted class and confidence of {len(images)} of {counted(total, 'test image')}: "
     verdict = "no mistake" if not wrong else f"{counted(wrong, 'mistake')} (framed, \N{MULTIPLICATION X})"
     return image_grid(images, actual, predicted, confidence, shown + verdict, columns=10)
 
@@ -159,7 +159,7 @@ def predictions(
 def mistakes(
     images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
 ) -> Figure:
-    """The misclassified test images (n, rows, columns) of the highest confidence (n,), of `total` mistakes."""
+    """The misclassified test images (n, rows, columns) with the highest confidence (n,), of `total` mistakes."""
     if not total:
         figure = Figure(figsize=(6, 1.2))
         figure.suptitle("No mistakes on the test images", x=0.02, ha="left")
@@ -172,24 +172,24 @@ def mistakes(
 def image_grid(
     images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, title: str, columns: int
 ) -> Figure:
-    """Images (n, rows, columns), `columns` a line, each under its predicted class and confidence (n,).
+    """Images (n, rows, columns), `columns` per line, each below its predicted class and confidence (n,).
 
-    Where the actual class (n,) is another, that is there too.
+    A mistake has a frame, a cross and its actual class (n,), too.
     """
     long = max(len(name) for name in (*actual, *predicted)) > 3
     arrow = "\n\N{RIGHTWARDS ARROW} " if long else " \N{RIGHTWARDS ARROW} "
     canvas, cells = mosaic(255 - images, columns, gap=(0.75 if long else 0.6, 0.45 if long else 0.2), background=255)
-    figure, axes = plate(canvas, width=12 if long else 9)
+    figure, axes = bare_figure(canvas, width=12 if long else 9)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     rows, width = images.shape[1:]
     for (top, left), truth, guess, sure in zip(cells, actual, predicted, confidence, strict=True):
-        right = truth == guess
-        name = guess if right else f"\N{MULTIPLICATION X} {truth}{arrow}{guess}"
+        correct = truth == guess
+        name = guess if correct else f"\N{MULTIPLICATION X} {truth}{arrow}{guess}"
         text = f"{name}\n{percent(sure)}"
         axes.text(
-            left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8.5, color=INK if right else RED
+            left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8.5, color=INK if correct else RED
         )
-        if not right:
+        if not correct:
             axes.add_patch(
                 Rectangle((left - 0.5, top - 0.5), width, rows, fill=False, edgecolor=RED, linewidth=1.6, clip_on=False)
             )
@@ -212,8 +212,8 @@ def mosaic(
     return canvas, cells
 
 
-def plate(canvas: np.ndarray, width: float) -> tuple[Figure, Axes]:
-    """A figure of `width` inches with bare axes for a canvas (rows, columns), and room for a title."""
+def bare_figure(canvas: np.ndarray, width: float) -> tuple[Figure, Axes]:
+    """A figure of `width` inches with axes that show only a canvas (rows, columns), and space for a title."""
     figure = Figure(figsize=(width, width * canvas.shape[0] / canvas.shape[1] + 0.5))
     axes = figure.subplots()
     axes.axis("off")
@@ -222,10 +222,10 @@ def plate(canvas: np.ndarray, width: float) -> tuple[Figure, Axes]:
 
 @styled
 def first_layer(W: np.ndarray, image_shape: tuple[int, int], total: int) -> Figure:
-    """What each hidden unit looks for: its incoming weights, a column of W (D, n), as an image."""
+    """The incoming weights of each hidden unit, a column of W (D, n), as an image: the pattern that it responds to."""
     limit = float(np.quantile(np.abs(W), 0.995)) or 1.0
     canvas, _ = mosaic(W.T.reshape(-1, *image_shape), 16, gap=(0.1, 0.1), background=np.nan)
-    figure, axes = plate(canvas, width=9)
+    figure, axes = bare_figure(canvas, width=9)
     axes.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     shown = f"{W.shape[1]} of {total}" if W.shape[1] < total else f"all {total}"
     figure.suptitle(f"Weights of {shown} first-layer units: red positive, blue negative", x=0.01, ha="left")
@@ -234,7 +234,7 @@ def first_layer(W: np.ndarray, image_shape: tuple[int, int], total: int) -> Figu
 
 @styled
 def reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, error: float) -> Figure:
-    """Accuracy against mean confidence of each bin, and its count of images: (bins,) each."""
+    """Accuracy against mean confidence, and the number of images, per bin of confidence: (bins,) each."""
     figure = Figure(figsize=(5.6, 6.0))
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     filled = count > 0
@@ -242,7 +242,7 @@ def reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray,
     above.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1)
     above.text(
         0.04,
-        0.02,  # along the line, where dots are rare: among ten classes no confidence is below 0.1
+        0.02,  # along the line, where points are rare: with ten classes no confidence is below 0.1
         "perfect calibration",
         rotation=45,
         rotation_mode="anchor",
@@ -265,11 +265,11 @@ def reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray,
     return figure
 
 
-def percent(part: float) -> str:
-    """A confidence as a whole percentage, never rounded up to certainty."""
-    return f"{min(int(100 * part + 0.5), 99) if part < 1 else 100} %"
+def percent(fraction: float) -> str:
+    """A confidence as a whole percentage; only 1 gives 100 %."""
+    return f"{min(int(100 * fraction + 0.5), 99) if fraction < 1 else 100} %"
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun, in the plural where it must be."""
+    """A number with its noun, in the plural unless it is 1."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -1,15 +1,15 @@
-"""Numbers from predictions."""
+"""Metrics from predictions."""
 
 import numpy as np
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the part of the rows of scores (N, K), logits or probabilities, whose largest entry is at the label."""
+    """Return the fraction of rows of scores (N, K), logits or probabilities, whose largest entry is at the label."""
     return float((scores.argmax(axis=1) == labels).mean())
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return how often each class, a row, was taken for each class, a column: counts (K, K).
+    """Return counts (K, K): how often each class (row) was predicted as each class (column).
 
     `labels` and `predicted` are class numbers (N,).
     """
@@ -17,18 +17,18 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def per_class(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return precision, recall and F1 of each class, (K,) each, from a confusion matrix; 0 where there is nothing."""
-    right, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
-    precision = right / np.maximum(predicted, 1)
-    recall = right / np.maximum(actual, 1)
-    f1 = 2 * right / np.maximum(predicted + actual, 1)
+    """Return precision, recall and F1 of each class, (K,) each, from a confusion matrix (K, K); 0 for 0 / 0."""
+    correct, predicted, actual = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
+    precision = correct / np.maximum(predicted, 1)
+    recall = correct / np.maximum(actual, 1)
+    f1 = 2 * correct / np.maximum(predicted + actual, 1)
     return precision, recall, f1
 
 
 def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return count, mean confidence and accuracy of each of `bins` equal bins of confidence; 0 in an empty bin.
+    """Return the count, mean confidence and accuracy of each of `bins` equal-width bins of confidence, (bins,) each.
 
-    `confidence` (N,) lies in 0..1; `correct` (N,) is true where the prediction was right; (bins,) each comes back.
+    `confidence` (N,) is in 0..1; `correct` (N,) is true where the prediction was correct. An empty bin has zeros.
     """
     index = np.minimum((confidence * bins).astype(np.intp), bins - 1)
     count = np.bincount(index, minlength=bins)
@@ -39,6 +39,6 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
-    """Return the mean gap between confidence and accuracy over the bins, by their counts (Guo et al., 2017)."""
+    """Return the gap between confidence and accuracy, averaged over the bins by their counts (Guo et al., 2017)."""
     count, mean_confidence, mean_accuracy = calibration(confidence, correct, bins)
     return float((count * np.abs(mean_confidence - mean_accuracy)).sum() / count.sum())

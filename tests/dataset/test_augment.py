@@ -10,7 +10,7 @@ IMAGES = np.random.default_rng(0).random((5, 99), dtype=np.float32)
 
 
 class Most:
-    """A generator that alwarps draws the upper end."""
+    """A generator that always draws the upper end."""
 
     def uniform(self, low, high, size=None):
         return np.full(size, high) if size else high

@@ -1,4 +1,4 @@
-"""Run every stage in unusual surroundings: the same bytes come out, or one line says what is wrong."""
+"""Run every stage in unusual environments: it writes the same bytes, or one line says what is wrong."""
 
 import copy
 import gzip
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import project
-from inject import key
 from kill import contents, environment
 from ledger import STAGES
 from ruamel.yaml import YAML
@@ -32,7 +31,7 @@ def run(root, name, *wrapper, **variables):
 
 
 def limited(bytes):
-    """A wrapper under which a process cannot have more address space."""
+    """A wrapper that limits the address space of a process."""
     code = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
@@ -41,8 +40,8 @@ os.execv(sys.argv[2], sys.argv[2:])
     return [sys.executable, "-c", code, str(bytes)]
 
 
-def surroundings(directory, ledger):
-    """The matrix; each row runs all six stages."""
+def unusual_environments(directory, ledger):
+    """Run all six stages in each environment."""
     plain = directory / "plain"
     project.make(plain)
     for name in STAGES:
@@ -63,9 +62,9 @@ def surroundings(directory, ledger):
         ),
         "ASCII streams": (directory / "ascii Größe", [], {"PYTHONIOENCODING": "ascii"}),
         "another time zone": (directory / "zone", [], {"TZ": "Asia/Kathmandu"}),
-        "another order of hashes": (directory / "hashes", [], {"PYTHONHASHSEED": "123"}),
+        "another hash seed": (directory / "hashes", [], {"PYTHONHASHSEED": "123"}),
         "no home": (directory / "homeless", [], {"HOME": "/nonexistent", "MPLCONFIGDIR": str(directory / "mpl")}),
-        "settings of Matplotlib": (directory / "matplotlib", [], {"MPLBACKEND": "pdf"}),
+        "user settings of Matplotlib": (directory / "matplotlib", [], {"MPLBACKEND": "pdf"}),
         "1 GiB of memory": (directory / "memory", limited(LIMIT), {}),
     }
     for kind, (root, wrapper, variables) in rows.items():
@@ -74,7 +73,7 @@ def surroundings(directory, ledger):
         for name in STAGES:
             result = run(root, name, *wrapper, **variables)
             problems = [] if result.returncode == 0 else [f"exit code {result.returncode}: {result.stderr}"]
-            problems += [f"{out} differs" for out in made_by(root, name) if contents(root)[out] != expected[out]]
+            problems += [f"{out} differs" for out in project.outputs(name) if contents(root)[out] != expected[out]]
             if "Traceback" in result.stderr:
                 problems.append(result.stderr)
             ledger.record(kind, name, "", problems)
@@ -85,24 +84,19 @@ def surroundings(directory, ledger):
     shutil.rmtree(plain)
 
 
-def made_by(root, name):
-    stage = YAML(typ="safe").load(root / "dvc.yaml")["stages"][name]
-    return [key(out) for part in ("outs", "metrics") for out in stage.get(part, [])]
-
-
 def elsewhere(root, ledger):
-    """In another directory a stage says so and touches nothing."""
+    """In another working directory a stage says so and touches nothing."""
     for name in STAGES:
         result = run(root / "data", name, PYTHONPATH=str(root))
         refused = re.fullmatch(rf"{name}: .*/data: no dvc.yaml here; [^\n]*\n", result.stderr)
         problems = [] if result.returncode == 1 and refused else [f"{result.returncode}: {result.stderr}"]
         if (root / "data/.dvc").exists():
-            problems.append("it left something")
+            problems.append("it created .dvc")
         ledger.record("another working directory", name, "", problems)
 
 
 def without_rights(plain, expected, directory, ledger):
-    """As a user who may read the inputs and write the outputs alone; then as one who may write nothing."""
+    """Run the stages as a user who may only read files and replace outputs; then as one who may write nothing."""
     python = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     root = directory / "rights"
     shutil.copytree(plain, root)
@@ -119,21 +113,21 @@ def without_rights(plain, expected, directory, ledger):
     for name in STAGES:
         result = run(root, name, *python, HOME="/nonexistent", MPLCONFIGDIR=str(directory / "mpl"))
         problems = [] if result.returncode == 0 else [f"exit code {result.returncode}: {result.stderr}"]
-        problems += [f"{out} differs" for out in made_by(root, name) if contents(root)[out] != expected[out]]
+        problems += [f"{out} differs" for out in project.outputs(name) if contents(root)[out] != expected[out]]
         ledger.record("read-only files", name, "", problems)
     for place, _, _ in os.walk(root):
         Path(place).chmod(0o555)
     for name in STAGES:
         result = run(root, name, *python, HOME="/nonexistent", MPLCONFIGDIR=str(directory / "mpl"))
-        told = re.fullmatch(rf"{name}: [^\n]*(cannot be written, )?Permission denied[^\n]*\n", result.stderr)
-        problems = [] if result.returncode == 1 and told else [f"{result.returncode}: {result.stderr}"]
-        problems += [f"{out} differs" for out in made_by(root, name) if contents(root)[out] != expected[out]]
+        refused = re.fullmatch(rf"{name}: [^\n]*(cannot be written, )?Permission denied[^\n]*\n", result.stderr)
+        problems = [] if result.returncode == 1 and refused else [f"{result.returncode}: {result.stderr}"]
+        problems += [f"{out} differs" for out in project.outputs(name) if contents(root)[out] != expected[out]]
         ledger.record("read-only directories", name, "", problems)
     shutil.rmtree(root)
 
 
 def full_size(directory, ledger):
-    """A data set as large as MNIST and the default parameters, but two epochs, in 1 GiB; the peak of each stage."""
+    """Run a data set as large as MNIST with the default parameters, except two epochs, in 1 GiB; note peak memory."""
     root = directory / "full"
     project.make(root)
     shutil.copy(project.ROOT / "params.yaml", root / "params.yaml")
@@ -144,14 +138,14 @@ def full_size(directory, ledger):
     for role, file in project.ROLES.items():
         small[role] = idx_array(root / "tests/fixture" / f"{file}.gz")
     entry_files = {}
-    for part, n in (("train", 60_000), ("test", 10_000)):
-        rows = rng.integers(0, len(small[f"{part}_images"]), n)
+    for split, n in (("train", 60_000), ("test", 10_000)):
+        rows = rng.integers(0, len(small[f"{split}_images"]), n)
         for what in ("images", "labels"):
-            array = small[f"{part}_{what}"][rows]
+            array = small[f"{split}_{what}"][rows]
             data = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-            file = project.ROLES[f"{part}_{what}"]
+            file = project.ROLES[f"{split}_{what}"]
             (drawn / file).write_bytes(data)
-            entry_files[f"{part}_{what}"] = {
+            entry_files[f"{split}_{what}"] = {
                 "name": file,
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
@@ -174,7 +168,7 @@ sys.exit(code)
         peaks[name] = int(result.stdout.split()[-1]) / 1024
         ledger.record("70,000 images in 1 GiB of memory", name, "", problems)
     shown = ", ".join(f"{name} {peak:.0f}" for name, peak in peaks.items())
-    ledger.notes.append(f"Most memory that a stage had in use, in MiB, with 70,000 images of 28 x 28: {shown}.")
+    ledger.notes.append(f"Peak memory of each stage in MiB, with 70,000 images of 28 x 28: {shown}.")
     shutil.rmtree(root)
 
 

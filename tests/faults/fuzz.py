@@ -1,9 +1,9 @@
-"""Fuzz a reader of foreign bytes, guided by coverage: whatever the bytes, it is an array or one ValueError.
+"""Coverage-guided fuzzing of the file readers: any bytes give an array or a one-line ValueError.
 
     python tests/faults/fuzz.py idx -runs=10000000
 
-Readers: idx (stages/dataset/idx.py), npy and npz (stages/pipeline/files.py). What follows goes to libFuzzer, which
-tells executions, coverage (cov) and the input of a crash; the memory limit is its -rss_limit_mb.
+Readers: idx (stages/dataset/idx.py), npy and npz (stages/pipeline/files.py). Further arguments go to libFuzzer, which
+prints the number of executions, the coverage (cov) and the input of a crash.
 """
 
 import io
@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["stages", "zipfile", "numpy.lib"]):
     from stages.dataset import idx
     from stages.pipeline import files
 
-warnings.simplefilter("error")  # a warning would be a second line
+warnings.simplefilter("error")  # a warning would print a second line
 PLACE = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / "input"
 
 
@@ -32,7 +32,7 @@ def only_one_line(error: ValueError) -> None:
 
 
 def fuzz_idx(data: bytes) -> None:
-    """What is accepted has exactly these bytes."""
+    """An accepted array, written back, has the same bytes."""
     try:
         array, _ = idx.parse(io.BytesIO(data), len(data))
     except ValueError as error:
@@ -44,7 +44,7 @@ def fuzz_idx(data: bytes) -> None:
 
 
 def fuzz_npy(data: bytes) -> None:
-    """As a file, and as the sound member of an archive."""
+    """Read the bytes as a .npy file, and as a member of a valid archive."""
     PLACE.write_bytes(data)
     try:
         array = files.read_array(PLACE, (None, 4))
@@ -62,7 +62,7 @@ def fuzz_npz(data: bytes) -> None:
 
 
 def read_arrays(size: int) -> None:
-    """No more comes out of an archive than goes in."""
+    """The arrays of an archive are no larger than the archive."""
     try:
         arrays = files.read_arrays(PLACE)
     except ValueError as error:
@@ -72,7 +72,7 @@ def read_arrays(size: int) -> None:
 
 
 def seeds(name: str, directory: Path) -> None:
-    """Write good files to start from: of every type, of one to eight dimensions. Each must be accepted."""
+    """Write valid files to start from, of every type and of one to eight dimensions; each must be accepted."""
     for code, dtype in idx.TYPES.items():
         for ndim in (1, 2, 3, 8):
             array = np.arange(2**ndim).reshape((2,) * ndim).astype(dtype)

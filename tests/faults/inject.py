@@ -1,15 +1,14 @@
-"""Break a stage at the N-th thing that it does to a file, or at the N-th byte that it writes.
+"""Inject a fault into a stage at its N-th file operation, or at the N-th byte that it writes.
 
-A stage runs in a child that is forked from here, where its modules are loaded already; that makes a fault cost some
-hundredths of a second. An audit hook in the child, which Python calls before it opens, renames, removes or makes
-anything, kills the child, interrupts it, or makes that very call fail. A limit of the file size breaks a write at an
-exact byte, whoever writes it, Python or NumPy.
+The stage runs in a child that is forked from this process, where its modules are already loaded, so a fault takes a
+few hundredths of a second. Python calls an audit hook before it opens, renames, removes or creates a file or directory;
+the hook in the child kills it, interrupts it or makes that call fail. A limit on the file size breaks off a write at an
+exact byte, whether Python or NumPy writes it.
 
-Before a fault every output has an old content; after it every one must have either that or the new one, to the last
-byte. Then the stage runs again, undisturbed: everything must be new and nothing left over.
+Before the fault every output has an old content. After it every output must have that content or the new one, to the
+last byte. Then the stage runs again, undisturbed: all outputs must be new and no temporary file left over.
 """
 
-import contextlib
 import errno
 import os
 import re
@@ -22,7 +21,6 @@ from pathlib import Path
 
 import project
 from ledger import STAGES
-from ruamel.yaml import YAML
 
 from stages.evaluate import evaluate
 from stages.fetch import fetch
@@ -39,8 +37,8 @@ ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE, errno.EROFS]
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
-class Nothing:
-    """No fault: counts what a stage does, and notes the size of every file that it writes."""
+class NoFault:
+    """Counts the file operations of a stage, and records the size of every file that it writes."""
 
     def __init__(self):
         self.count, self.sizes = 0, []
@@ -51,20 +49,20 @@ class Nothing:
         self.count += 1
         if event == "os.rename":
             self.sizes.append(Path(arguments[0]).stat().st_size)
-        self.strike(event, arguments)
+        self.inject(event, arguments)
 
-    def strike(self, event, arguments):
+    def inject(self, event, arguments):
         pass
 
 
-class AtEvent(Nothing):
-    """Strikes at the N-th event."""
+class AtEvent(NoFault):
+    """Injects a fault at the N-th event."""
 
     def __init__(self, n):
         super().__init__()
         self.n = n
 
-    def strike(self, event, arguments):
+    def inject(self, event, arguments):
         if self.count == self.n:
             self.act()
 
@@ -93,14 +91,14 @@ class Fail(AtEvent):
         raise OSError(number, os.strerror(number), "injected")
 
 
-class AtByte(Nothing):
-    """Lets the N-th file that is written grow to so many bytes and no further."""
+class AtByte(NoFault):
+    """Limits the N-th file that is written to `size` bytes; a longer write kills the process if `deadly`, or fails."""
 
     def __init__(self, n, size, deadly):
         super().__init__()
         self.n, self.size, self.deadly, self.opened = n, size, deadly, 0
 
-    def strike(self, event, arguments):
+    def inject(self, event, arguments):
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
         if event == "open" and str(arguments[0]).endswith(files.UNFINISHED) and arguments[2] & os.O_TRUNC:
             if self.opened == self.n:
@@ -113,51 +111,47 @@ class AtByte(Nothing):
 
 
 def inside(path):
-    """Whether a path lies in the project, which is the working directory."""
+    """Whether a path is inside the working directory, which is the project's."""
     return isinstance(path, str | bytes | os.PathLike) and (Path.cwd() / os.fsdecode(path)).is_relative_to(Path.cwd())
 
 
 class Bench:
-    """A small copy of the project in which one stage after another is broken."""
+    """A small copy of the project in which faults are injected into one stage after another."""
 
     def __init__(self, root):
         self.root = root
         project.make(root)
-        declared = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
-        self.outs = {
-            name: [key(out) for part in ("outs", "metrics") for out in declared[name].get(part, [])] for name in STAGES
-        }
+        self.outs = {name: list(project.outputs(name)) for name in STAGES}
         self.new, self.events, self.sizes = {}, {}, {}
         for name in STAGES:
-            self.must(name)
+            self.run_undisturbed(name)
             self.new[name] = {out: (root / out).read_bytes() for out in self.outs[name]}
             self.reset(name)
-            self.events[name], self.sizes[name] = self.must(name)
+            self.events[name], self.sizes[name] = self.run_undisturbed(name)
 
-    def must(self, name):
-        """Run a stage undisturbed; return how much it did, and the sizes of the files that it wrote."""
-        code, said, seen = self.run(name, Nothing())
+    def run_undisturbed(self, name):
+        """Run a stage without a fault; return the number of its events and the sizes of the files that it wrote."""
+        code, message, counts = self.run(name, NoFault())
         if code != 0:
-            raise SystemExit(f"{name} fails undisturbed: {said}")
-        return seen
+            raise SystemExit(f"{name} fails without a fault: {message}")
+        return counts
 
     def run(self, name, fault):
-        """Run a stage in a child; return its exit code or minus its signal, what it said, what the fault counted."""
-        ours, its = os.pipe()
+        """Run a stage in a child; return its exit code (minus the signal if killed), its message, and the counts."""
+        read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(ours)
-            self.become(name, fault, its)
-        os.close(its)
-        with os.fdopen(ours, "rb") as pipe:
-            said = pipe.read().decode()
+            os.close(read_end)
+            self.run_as_child(name, fault, write_end)
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as pipe:
+            message, _, counts = pipe.read().decode().partition("\0")
         _, status = os.waitpid(child, 0)
-        said, _, seen = said.partition("\0")
-        counted = [int(n) for n in seen.split()] or [0]
-        return os.waitstatus_to_exitcode(status), said, (counted[0], counted[1:])
+        events, *sizes = [int(n) for n in counts.split()] or [0]
+        return os.waitstatus_to_exitcode(status), message, (events, sizes)
 
-    def become(self, name, fault, pipe):
-        """In the child: be the stage."""
+    def run_as_child(self, name, fault, pipe):
+        """In the child: run the stage, and end the process as the stage ends."""
         code = 70
         try:
             os.dup2(os.open(os.devnull, os.O_RDWR), 1)
@@ -180,12 +174,12 @@ class Bench:
             os._exit(code)
 
     def reset(self, name):
-        """Give every output of a stage its old content; for fetch, nothing was ever kept."""
-        self.sweep(name)
+        """Give every output of a stage its old content, and remove leftovers and, for fetch, cached downloads."""
+        self.clean(name)
         for out in self.outs[name]:
             (self.root / out).write_bytes(b"old " + out.encode())
 
-    def sweep(self, name):
+    def clean(self, name):
         (self.root / "models/checkpoint.npz").unlink(missing_ok=True)
         for path in self.left_behind():
             path.unlink()
@@ -195,56 +189,51 @@ class Bench:
     def left_behind(self):
         return [path for place in files.PLACES for path in (self.root / place).rglob(f".*{files.UNFINISHED}")]
 
-    def torn(self, name):
-        """What does not hold at any moment, whatever happened."""
+    def broken(self, name):
+        """Yield each file that is neither old nor new, right after a fault."""
         for out in self.outs[name]:
             data = (self.root / out).read_bytes()
             if data not in (b"old " + out.encode(), self.new[name][out]):
-                yield f"{out} is torn, {len(data)} bytes"
+                yield f"{out} has neither its old nor its new content, {len(data)} bytes"
         for path in (self.root / "data/downloads").glob("[!.]*"):
             if files.digest(path) != path.name:
-                yield f"{path.name} is torn"
-        kept = self.root / "models/checkpoint.npz"
-        if kept.exists():
-            with contextlib.suppress(ValueError):
-                files.read_arrays(kept)
-                return
-            yield "the checkpoint is torn"
+                yield f"the cached download {path.name} is damaged"
+        saved = self.root / "models/checkpoint.npz"
+        if saved.exists():
+            try:
+                files.read_arrays(saved)
+            except ValueError as error:
+                yield f"the checkpoint is broken: {error}"
 
-    def recovered(self, name):
-        """What does not hold once the stage has run again."""
-        code, said, _ = self.run(name, Nothing())
+    def unrecovered(self, name):
+        """Run the stage again; yield what is wrong then."""
+        code, message, _ = self.run(name, NoFault())
         if code != 0:
-            yield f"the next run fails: {said}"
+            yield f"the next run fails: {message}"
         for out in self.outs[name]:
             if (self.root / out).read_bytes() != self.new[name][out]:
-                yield f"{out} is not what it should be after the next run"
+                yield f"{out} is wrong after the next run"
         left = [*self.left_behind(), *(self.root / "models").glob("checkpoint.npz")]
         if left:
             yield f"{left[0].name} is left over after the next run"
 
     def inject(self, name, fault, expected):
-        """Break a stage once; return what did not hold. `expected` are the exit codes that the fault may lead to."""
+        """Inject a fault into a stage; return the problems. `expected` are the exit codes that the fault may cause."""
         self.reset(name)
-        code, said, _ = self.run(name, fault)
-        problems = list(self.torn(name))
+        code, message, _ = self.run(name, fault)
+        problems = list(self.broken(name))
         if code not in expected:
-            problems.append(f"exit code {code}: {said}")
-        if code > 0 and not re.fullmatch(rf"({name}: [^\n]+\n)+", said):
-            problems.append(f"said {said!r}")
+            problems.append(f"exit code {code}: {message}")
+        if code > 0 and not re.fullmatch(rf"({name}: [^\n]+\n)+", message):
+            problems.append(f"unclear message: {message!r}")
         if code == 0 and any((self.root / out).read_bytes() != new for out, new in self.new[name].items()):
-            problems.append("not all is new, and it said nothing")
-        problems += self.recovered(name)
+            problems.append("exit code 0, but not every output is new")
+        problems += self.unrecovered(name)
         return problems
 
 
-def key(entry):
-    """The name of an entry of a list in dvc.yaml: the entry itself, or the key under which its options stand."""
-    return entry if isinstance(entry, str) else next(iter(entry))
-
-
 def at_events(bench, ledger, choose):
-    """Each thing that a stage does to a file, killed, terminated, interrupted and failing."""
+    """Kill, terminate and interrupt a stage before each of its file operations, and make each of them fail."""
     kinds = [
         ("kill -9 before a call", Kill, {-signal.SIGKILL}),
         ("SIGTERM before a call", Terminate, {143}),
@@ -258,7 +247,7 @@ def at_events(bench, ledger, choose):
 
 
 def at_bytes(bench, ledger, choose, positions, rng):
-    """Each file that a stage writes, broken off at its first and last bytes and at some in between."""
+    """Break off each file that a stage writes at its first bytes, its last and some random ones in between."""
     for kind, deadly, expected in (
         ("killed at a byte", True, {-signal.SIGXFSZ}),
         ("write error at a byte", False, {1}),
@@ -276,26 +265,26 @@ def at_bytes(bench, ledger, choose, positions, rng):
 
 
 def full_disk(bench, ledger, choose, positions, rng):
-    """A file system without room for all that a stage writes."""
+    """Run each stage on a file system with too little space for its outputs."""
     filler = bench.root / ".filler"
     for name in STAGES:
         total = sum(bench.sizes[name])
-        for room in choose(sorted({0, *(rng.randrange(total) for _ in range(positions))})):
+        for free in choose(sorted({0, *(rng.randrange(total) for _ in range(positions))})):
             bench.reset(name)
-            fill(filler, room)
-            code, said, _ = bench.run(name, Nothing())
+            fill(filler, free)
+            code, message, _ = bench.run(name, NoFault())
             filler.unlink()
-            problems = list(bench.torn(name))
-            if code not in (0, 1) or (code == 1 and not re.fullmatch(rf"({name}: [^\n]+\n)+", said)):
-                problems.append(f"exit code {code}: {said}")
+            problems = list(bench.broken(name))
+            if code not in (0, 1) or (code == 1 and not re.fullmatch(rf"({name}: [^\n]+\n)+", message)):
+                problems.append(f"exit code {code}: {message}")
             if bench.left_behind():
-                problems.append("a temporary file is left")
-            problems += bench.recovered(name)
-            ledger.record("full disk", name, f"{room} bytes free", problems)
+                problems.append("a temporary file is left over")
+            problems += bench.unrecovered(name)
+            ledger.record("full disk", name, f"{free} bytes free", problems)
 
 
-def fill(filler, room):
-    """Take all space of a file system but so many bytes."""
+def fill(filler, free):
+    """Fill a file system except for `free` bytes."""
     with filler.open("wb", buffering=0) as file:
         status = os.statvfs(filler)
-        os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - room, 1))
+        os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - free, 1))

@@ -1,4 +1,4 @@
-"""Counts faults that were injected and survived, a row for each kind and a column for each stage."""
+"""Counts the faults that were injected and survived: a row per kind of fault, a column per stage."""
 
 from collections import defaultdict
 
@@ -8,19 +8,19 @@ STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 class Ledger:
     def __init__(self):
         self.counts = defaultdict(lambda: [0, 0])  # injected, survived
-        self.lost = []
+        self.failures = []
         self.notes = []
 
     def record(self, kind, stage, fault, problems):
-        """Count one fault; `problems` says what did not hold after it."""
+        """Count one fault; it was survived if there are no `problems`."""
         if (kind, stage) not in self.counts:
             print(f"{kind}: {stage}", flush=True)
         self.counts[kind, stage][0] += 1
         self.counts[kind, stage][1] += not problems
         for problem in problems:
             line = f"{kind}, {stage}, {fault}: {problem}"
-            self.lost.append(line)
-            print("LOST", line, flush=True)
+            self.failures.append(line)
+            print("FAILED", line, flush=True)
 
     @property
     def injected(self):
@@ -31,7 +31,7 @@ class Ledger:
         return sum(survived for _, survived in self.counts.values())
 
     def table(self):
-        """The counts as a Markdown table: survived of injected."""
+        """The counts as a Markdown table: faults survived of faults injected."""
         columns = [*STAGES, "all"]
         used = [name for name in columns if any(stage == name for _, stage in self.counts)]
         lines = ["| fault | " + " | ".join([*used, "survived"]) + " |", "|---" * (len(used) + 2) + "|"]
@@ -48,5 +48,5 @@ class Ledger:
     def report(self):
         parts = [self.table(), f"\n{self.survived:,} of {self.injected:,} faults survived."]
         parts += [f"\n{note}" for note in self.notes]
-        parts += ["\nLost:\n", *(f"- {line}" for line in self.lost)] if self.lost else []
+        parts += ["\nNot survived:\n", *(f"- {line}" for line in self.failures)] if self.failures else []
         return "\n".join(parts) + "\n"

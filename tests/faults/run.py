@@ -1,10 +1,10 @@
-"""Break the pipeline on purpose, at every point, and count what survives: `make faults`.
+"""Inject faults into the pipeline at every point, and count how many it survives: `make faults`.
 
     python tests/faults/run.py            everything; about half an hour on two processors
-    python tests/faults/run.py --quick    a few of each, chosen by the seed: what the tests run
+    python tests/faults/run.py --quick    a few faults of each kind, chosen by the seed; the tests run this
 
-The report is printed, and goes to a file too with --report FILE (`make faults` writes tests/faults/report.md). The exit
-code is 1 when one fault was not survived.
+The report is printed; --report FILE also writes it to a file (`make faults` writes tests/faults/report.md). The exit
+code is 1 if any fault was not survived.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # a process that forks should have one thread
+os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # fork only from a single thread
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
 
@@ -31,21 +31,21 @@ PARTS = ["events", "bytes", "disk", "moments", "dvc", "resume", "environment", "
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few faults of each kind; no DVC")
+    parser.add_argument("--quick", action="store_true", help="a few faults of each kind, none that needs DVC or root")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--report", type=Path, help="where the table goes; standard output by default")
+    parser.add_argument("--report", type=Path, help="also write the report to this file")
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    ledger, begun = Ledger(), time.monotonic()
+    ledger, started = Ledger(), time.monotonic()
 
     def choose(faults):
         """All of them, or one."""
         faults = list(faults)
         return [rng.choice(faults)] if options.quick else faults
 
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place).resolve()
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary).resolve()
         wanted = set(options.only) - ({"disk", "dvc", "environment", "memory"} if options.quick else set())
         if wanted & {"events", "bytes", "moments"}:
             bench = inject.Bench(directory / "bench")
@@ -61,18 +61,18 @@ def main():
         if "dvc" in wanted:
             repository = kill.Repository(directory)
             kill.dvc_at_random_moments(repository, ledger, 9, rng)
-            kill.an_orphan(repository, ledger)
+            kill.orphaned_stage(repository, ledger)
             kill.two_writers(repository, ledger, 2)
             kill.linked_caches(repository, ledger)
             ledger.notes.append(
-                f"Times that a plain `dvc repro` was not enough and the doctor was: {repository.cured}."
+                f"Cases in which a plain `dvc repro` was not enough and the doctor was: {repository.doctor_needed}."
             )
-            kill.an_experiment(repository, ledger)
+            kill.killed_experiment(repository, ledger)
         if "resume" in wanted:
-            much = (2, 100, ["adam"]) if options.quick else (6, 300, kill.OPTIMIZERS)
-            kill.resumed(directory, ledger, *much, rng)
+            amount = (2, 100, ["adam"]) if options.quick else (6, 300, kill.OPTIMIZERS)
+            kill.resumed(directory, ledger, *amount, rng)
         if "environment" in wanted:
-            environment.surroundings(directory, ledger)
+            environment.unusual_environments(directory, ledger)
         if "memory" in wanted:
             environment.full_size(directory, ledger)
 
@@ -81,18 +81,18 @@ def main():
     if options.report:
         options.report.write_text(f"# Faults injected and survived\n\n{report}", encoding="utf-8")
     print(report)
-    print(f"{ledger.survived} of {ledger.injected} survived, in {time.monotonic() - begun:.0f} s")
+    print(f"{ledger.survived} of {ledger.injected} survived, in {time.monotonic() - started:.0f} s")
     sys.exit(ledger.survived != ledger.injected)
 
 
 def with_small_disk(root, ledger, choose, rng):
-    """Mount a file system of 32 MiB, as only root may, and fill it."""
+    """Mount a file system of 32 MiB, which needs root, and fill it."""
     root.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", root], capture_output=True, check=False
     )
     if mounted.returncode:
-        ledger.notes.append("The full disk was left out: only root may mount a small one.")
+        ledger.notes.append("The full disk was skipped: mounting a small one needs root.")
         return
     try:
         inject.full_disk(inject.Bench(root / "copy"), ledger, choose, 40, rng)

@@ -1,4 +1,4 @@
-"""Figures hold what they say, for any data set, and the same numbers give the same bytes."""
+"""Figures show what their titles say, for any data set, and the same numbers give the same bytes."""
 
 import itertools
 import os
@@ -26,8 +26,8 @@ def history(epochs, validation=True):
     return rows
 
 
-def ending(train, validation, epochs=20):
-    """A history of which both the loss and the error rate end at these values; None leaves validation out."""
+def history_ending_at(train, validation, epochs=20):
+    """A history in which both the loss and the error rate end at these values; None leaves validation out."""
     rows = history(epochs, validation is not None)
     for split, end in (("train", train), ("validation", validation)):
         if end is not None:
@@ -81,7 +81,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("draw", CASES.values(), ids=CASES)
-def test_every_case_draws_inside_its_canvas_and_the_same_twice(draw, tmp_path):
+def test_a_figure_fits_its_canvas_and_has_the_same_bytes_when_drawn_again(draw, tmp_path):
     global rng
     pictures = []
     for name in ("a", "b"):
@@ -101,7 +101,7 @@ def test_every_case_draws_inside_its_canvas_and_the_same_twice(draw, tmp_path):
 
 
 def drawn_texts(figure):
-    """Every text that shows in a drawn figure."""
+    """Every visible text of a drawn figure."""
     yield from figure.texts
     for axes in figure.axes:
         yield from (axes.title, axes._left_title, axes._right_title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
@@ -113,16 +113,16 @@ def drawn_texts(figure):
 @pytest.mark.parametrize(
     "rows",
     [
-        *(ending(0.1, 0.1 + gap) for gap in (0, 1e-9, 0.01, 0.02, 0.05, 0.08, 0.1, 0.2, 0.5, 5)),
-        ending(0.11, 0.1),
-        ending(0.5, 0.1),
-        ending(0, 0),
-        ending(0, 0.01, epochs=100),
-        ending(0, 0, epochs=1),
-        ending(0.9, 0.9, epochs=1),
-        ending(0.9, 0.95, epochs=3),
-        ending(0, None),
-        ending(0.1, None, epochs=100),
+        *(history_ending_at(0.1, 0.1 + gap) for gap in (0, 1e-9, 0.01, 0.02, 0.05, 0.08, 0.1, 0.2, 0.5, 5)),
+        history_ending_at(0.11, 0.1),
+        history_ending_at(0.5, 0.1),
+        history_ending_at(0, 0),
+        history_ending_at(0, 0.01, epochs=100),
+        history_ending_at(0, 0, epochs=1),
+        history_ending_at(0.9, 0.9, epochs=1),
+        history_ending_at(0.9, 0.95, epochs=3),
+        history_ending_at(0, None),
+        history_ending_at(0.1, None, epochs=100),
     ],
     ids=lambda rows: f"{len(rows)} epochs, {rows[-1]['train_loss']} and {rows[-1]['validation_loss'] or 'none'}",
 )
@@ -131,14 +131,14 @@ def test_no_two_texts_of_the_learning_curves_overlap(rows, tmp_path):
     figures.save(figure, tmp_path / "curves", round(figure.dpi))
     texts = [text for text in drawn_texts(figure) if text.get_visible() and text.get_text()]
     ends = [text.get_text() for text in texts if text.get_text().startswith(("train ", "validation "))]
-    assert min(text.get_window_extent().height for text in texts) > 5  # a text that was left out has an empty extent
+    assert min(text.get_window_extent().height for text in texts) > 5  # a text that was not drawn has an empty extent
     assert len(ends) == (4 if rows[-1]["validation_loss"] else 2)
     for one, other in itertools.combinations(texts, 2):
         overlap = one.get_window_extent().overlaps(other.get_window_extent())
-        assert not overlap, f"{one.get_text()!r} runs into {other.get_text()!r}"
+        assert not overlap, f"{one.get_text()!r} overlaps {other.get_text()!r}"
 
 
-def test_counts_of_the_confusion_matrix_are_white_where_their_cell_is_dark():
+def test_numbers_in_dark_cells_of_the_confusion_matrix_are_white():
     axes = figures.confusion_matrix(np.array([[90, 8, 2], [0, 100, 0], [4, 0, 96]]), ["a", "b", "c"]).axes[0]
     colors = {text.get_text(): text.get_color() for text in axes.texts}
     assert colors.pop("8") == "white"
@@ -149,7 +149,7 @@ def title(figure):
     return figure.get_suptitle()
 
 
-def test_titles_tell_the_numbers():
+def test_titles_state_the_numbers():
     assert title(figures.learning_curves(history(4))) == "4 epochs of training: validation error rate 10.00 %"
     assert title(figures.learning_curves(history(1, False))) == "1 epoch of training: train error rate 30.00 %"
     matrix = np.array([[90, 10], [0, 100]])
@@ -165,11 +165,11 @@ def test_titles_tell_the_numbers():
     assert "1.23 percentage points" in title(figures.reliability(*np.ones((3, 4)), 0.0123))
 
 
-def test_confidence_is_never_rounded_up_to_certainty():
-    assert [figures.percent(part) for part in (0.0, 0.994, 0.9999, 1.0)] == ["0 %", "99 %", "99 %", "100 %"]
+def test_a_confidence_below_1_is_never_shown_as_100_percent():
+    assert [figures.percent(fraction) for fraction in (0.0, 0.994, 0.9999, 1.0)] == ["0 %", "99 %", "99 %", "100 %"]
 
 
-def test_nobodys_configuration_changes_a_picture(tmp_path):
+def test_a_users_matplotlib_configuration_changes_no_figure(tmp_path):
     script = (
         "import sys; sys.path.insert(0, 'tests/report'); from pathlib import Path; import test_figures as t; "
         "t.figures.save(t.CASES['curves'](), Path(sys.argv[1]), 50)"

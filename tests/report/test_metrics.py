@@ -8,12 +8,12 @@ LABELS = rng.integers(0, 4, 500)
 PREDICTED = np.where(rng.random(500) < 0.7, LABELS, rng.integers(0, 4, 500))
 
 
-def test_accuracy():
+def test_accuracy_is_the_fraction_of_rows_with_the_largest_score_at_the_label():
     scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
     assert metrics.accuracy(scores, np.array([1, 1, 1])) == pytest.approx(2 / 3)
 
 
-def test_confusion_counts_pairs():
+def test_confusion_counts_each_pair_of_actual_and_predicted_class():
     counts = metrics.confusion(LABELS, PREDICTED, 5)
     assert counts.shape == (5, 5)
     for i in range(5):
@@ -21,7 +21,7 @@ def test_confusion_counts_pairs():
             assert counts[i, j] == np.sum((i == LABELS) & (j == PREDICTED))
 
 
-def test_precision_recall_and_f1_by_their_definitions():
+def test_precision_recall_and_f1_match_their_definitions():
     precision, recall, f1 = metrics.per_class(metrics.confusion(LABELS, PREDICTED, 5))
     for k in range(4):
         both = np.sum((k == LABELS) & (k == PREDICTED))
@@ -31,7 +31,7 @@ def test_precision_recall_and_f1_by_their_definitions():
     assert (precision[4], recall[4], f1[4]) == (0, 0, 0)  # a class that never occurs
 
 
-def test_calibration_by_a_plain_loop():
+def test_calibration_matches_a_plain_loop():
     confidence = np.concatenate([rng.random(300), [0.0, 0.5, 1.0]])
     correct = rng.random(303) < confidence
     count, mean_confidence, accuracy = metrics.calibration(confidence, correct, 10)
@@ -45,6 +45,6 @@ def test_calibration_by_a_plain_loop():
     assert metrics.expected_calibration_error(confidence, correct, 10) == pytest.approx(gap)
 
 
-def test_empty_bins_count_for_nothing():
+def test_empty_bins_do_not_change_the_calibration_error():
     always = np.full(10, 0.95)
     assert metrics.expected_calibration_error(always, np.ones(10, bool), 20) == pytest.approx(0.05)

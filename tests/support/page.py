@@ -1,4 +1,4 @@
-"""The commands of a page, what the page says that they print, and what they print when they are run."""
+"""The commands of a documentation page, the output that the page shows, and their output when they are run."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ class Command:
 
 
 def commands(text):
-    """The commands of a page, in order: what follows `$ ` in its console blocks, with the lines that it goes on for."""
+    """The commands of a page, in order: what follows `$ ` in its console blocks, with continuation lines."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for line, shown in re.findall(r"^\$ ((?:.*\\\n)*.*\n)((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
@@ -25,7 +25,7 @@ def commands(text):
 
 
 def run(commands, directory, environment):
-    """Run commands in one shell, as someone types them; note what each printed and how it ended."""
+    """Run commands in one shell, as if typed; store the output and the exit code of each."""
     done = subprocess.run(
         ["bash", "-c", "".join(f"{command.line}code=$?; echo; echo {END} $code\n" for command in commands)],
         cwd=directory,
@@ -42,10 +42,10 @@ def run(commands, directory, environment):
         command.output, command.code = output, int(code)
 
 
-def same_but_for_numbers(line):
-    """What is left of a line when numbers, digests and times, their order and the room that they take do not count.
+def without_numbers(line):
+    """A line with its numbers, digests and times replaced and its spacing normalized.
 
-    How many files there are does count: it is the same for other digits.
+    Numbers of files stay: they are the same for the fixture's digits.
     """
     line = re.sub(r"[-+]?\b[0-9a-f]{7,}\b|[-+]?\d[\d.,:e-]*+(?! files?\b)( [AP]M)?", "#", line)
     return re.sub(r"\s+", " ", re.sub("[─├└]", "", line)).strip()

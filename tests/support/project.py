@@ -19,6 +19,7 @@ ROLES = {
     "test_labels": "t10k-labels-idx1-ubyte",
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
 warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
 STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot"]
 SMALL = {
@@ -46,7 +47,7 @@ def make(root):
         text=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if name.split("/")[0] not in ("reports", "dvc.lock", "tests", "benchmarks", "docs") and (ROOT / name).is_file():
+        if name.split("/")[0] not in LEFT_OUT and (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     shutil.copytree(FIXTURE, root / "tests/fixture")
@@ -112,6 +113,17 @@ def repro(root, *arguments, **variables):
     result = run(root, "dvc", "repro", *arguments, **variables)
     assert result.returncode == 0, result.stdout + result.stderr
     return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+
+
+def outputs(*stages):
+    """The files that stages make; of a directory, the figures that are in Git."""
+    declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    for stage in stages:
+        for entry in [*declared[stage]["outs"], *declared[stage].get("metrics", [])]:
+            name = entry if isinstance(entry, str) else next(iter(entry))
+            directory = ROOT / name
+            files = sorted(path.name for path in directory.glob("*.png")) if directory.is_dir() else []
+            yield from (f"{name}/{file}" for file in files) if files else [name]
 
 
 def snapshot(root):

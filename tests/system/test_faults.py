@@ -1,4 +1,4 @@
-"""A short, seeded part of the fault sweeps; `make faults` breaks the pipeline at every point."""
+"""A few seeded faults of each kind; `make faults` injects one at every point."""
 
 import subprocess
 import sys
@@ -6,13 +6,16 @@ from pathlib import Path
 
 HARNESS = Path(__file__).parents[1] / "faults"
 
-# What a stage would be that renames a file into its place even when it could not be written to its end.
-HASTY = """
+# A bug that the tests must notice: a file is renamed into place although it could not be written completely. The first
+# three stages are enough.
+CARELESS = """
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, sys.argv.pop(1))
+import ledger
+del ledger.STAGES[3:]
 import run
 from stages.pipeline import files
 
@@ -31,15 +34,15 @@ run.main()
 """
 
 
-def test_the_sweep_notices_a_torn_file():
-    command = [sys.executable, "-c", HASTY, HARNESS, "--quick", "--only", "bytes"]
+def test_the_fault_tests_notice_a_truncated_output():
+    command = [sys.executable, "-c", CARELESS, HARNESS, "--quick", "--only", "bytes"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "LOST write error at a byte, preprocess" in done.stdout
-    assert "is torn" in done.stdout
+    assert "FAILED write error at a byte, preprocess" in done.stdout
+    assert "has neither its old nor its new content" in done.stdout
 
 
-def test_a_few_faults_of_each_kind_are_survived():
+def test_the_pipeline_survives_a_few_faults_of_each_kind():
     command = [sys.executable, HARNESS / "run.py", "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

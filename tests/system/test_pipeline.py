@@ -1,6 +1,7 @@
-"""The pipeline itself, run by real `dvc` on the fixture's digits."""
+"""The whole pipeline, run by real `dvc` on the fixture's digits."""
 
 import csv
+import gzip
 import json
 import shutil
 from concurrent import futures
@@ -9,13 +10,21 @@ import numpy as np
 import project
 import pytest
 from project import STAGES, repro, snapshot
+from ruamel.yaml import YAML
+
+COLD = {"PATH": project.PATH}  # a fresh Python, where its start matters to the test
 
 
-def test_a_second_run_does_nothing(finished):
+@pytest.fixture(autouse=True)
+def start_fast(monkeypatch, warm_path):
+    monkeypatch.setattr(project, "PATH", warm_path)
+
+
+def test_a_second_repro_runs_no_stage(finished):
     assert repro(finished) == []
 
 
-def test_it_recognizes_digits(finished):
+def test_the_trained_network_recognizes_digits_and_the_reports_agree(finished):
     metrics = json.loads((finished / "reports/metrics.json").read_text())
     assert metrics["accuracy"] > 0.8
     assert set(metrics) == {"accuracy", "loss", "errors", "confidence", "calibration_error"}
@@ -25,7 +34,7 @@ def test_it_recognizes_digits(finished):
     assert sum(row["actual"] != row["predicted"] for row in rows) == metrics["errors"]
 
 
-def test_what_it_writes(finished):
+def test_arrays_model_history_and_figures_have_the_documented_form(finished):
     processed = finished / "data/processed"
     for name, n in (("train", 300), ("validation", 100), ("test", 200)):
         images = np.load(processed / f"{name}_images.npy")
@@ -52,27 +61,28 @@ def test_what_it_writes(finished):
     }
 
 
-def test_the_same_inputs_give_the_same_bytes_elsewhere(finished, tmp_path):
+def test_the_same_inputs_give_the_same_bytes_in_another_directory_and_environment(finished, tmp_path):
     root = tmp_path / "Zweite Kopie \N{LATIN SMALL LETTER U WITH DIAERESIS}"
     project.make(root)
     project.run(root, "git", "init", "--quiet")
-    result = project.run(root, "sh", "-c", "umask 077; dvc repro", PYTHONHASHSEED="7", TZ="Asia/Tokyo", LC_ALL="C")
+    other = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    result = project.run(root, "sh", "-c", "umask 077; dvc repro", **COLD, **other)
     assert result.returncode == 0, result.stderr
     assert snapshot(root) == snapshot(finished)
     assert (root / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
 
 def test_preprocess_gives_the_same_bytes_on_another_processor(copy):
-    """Matrix products and functions like exp may end in other bits elsewhere: preprocess leans on neither."""
+    """Matrix products and functions such as exp may give other last bits there: preprocess uses neither."""
     features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     before = snapshot(copy)
     older = {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": "Prescott"}
-    result = project.run(copy, "python", "-W", "error", "-m", "stages.preprocess", **older)
+    result = project.run(copy, "python", "-W", "error", "-m", "stages.preprocess", **COLD, **older)
     assert (result.returncode, result.stderr) == (0, "")
     assert snapshot(copy) == before
 
 
-def test_no_validation_images(copy):
+def test_without_validation_images_everything_but_their_scores_is_there(copy):
     project.set_params(copy, {"preprocess": {"validation_size": 0}})
     assert repro(copy) == ["validate", *STAGES[2:]]
     with (copy / "reports/history.csv").open() as file:
@@ -112,16 +122,19 @@ def test_no_validation_images(copy):
     ],
     ids=["no hidden layer, full batch", "two hidden layers", "averaged", "augmented"],
 )
-def test_other_networks(copy, changes):
+def test_other_networks_and_optimizers_learn(copy, changes):
     project.set_params(copy, {"train": {"epochs": 20, "batch_size": 10, **changes}})
     for stage in ("validate", "train", "evaluate"):
         result = project.run(copy, "python", "-m", f"stages.{stage}")
         assert result.returncode == 0, result.stderr
-    assert json.loads((copy / "reports/metrics.json").read_text())["accuracy"] > 0.2  # no knowledge has 0.1
+    assert json.loads((copy / "reports/metrics.json").read_text())["accuracy"] > 0.2  # guessing gives 0.1
 
 
-def refused(root, *expected):
-    """A run that must fail: every expected text in what it prints, no traceback, and nothing lost."""
+def repro_fails(root, *expected):
+    """Run `dvc repro`, which must print every expected text, without a traceback, and change no file.
+
+    It may remove some, as DVC does before it runs a stage. Returns the files before and after.
+    """
     before = snapshot(root)
     result = project.run(root, "dvc", "repro")
     assert result.returncode != 0
@@ -132,9 +145,9 @@ def refused(root, *expected):
     return before, snapshot(root)
 
 
-def test_a_wrong_parameter_is_told_before_anything_is_touched(copy):
+def test_all_bad_parameters_are_reported_before_anything_is_touched(copy):
     project.set_params(copy, {"train": {"learning_rate": -0.1, "learnig_rate": 1}, "plot": {"dpi": "high"}})
-    before, after = refused(
+    before, after = repro_fails(
         copy,
         "validate: train.learning_rate: must be > 0, got -0.1 (params.yaml line ",
         "validate: train.learnig_rate: unknown, did you mean learning_rate? (params.yaml line ",
@@ -143,13 +156,13 @@ def test_a_wrong_parameter_is_told_before_anything_is_touched(copy):
     assert after == before
 
 
-def test_a_data_set_that_is_not_in_the_catalog_is_told_before_anything_is_touched(copy):
+def test_an_unknown_data_set_is_reported_before_anything_is_touched(copy):
     project.set_params(copy, {"fetch": {"dataset": "mnits"}})
-    before, after = refused(copy, "validate: fetch.dataset: mnits is not in data/catalog.yaml; it has mnist, ")
+    before, after = repro_fails(copy, "validate: fetch.dataset: mnits is not in data/catalog.yaml; it has mnist, ")
     assert after == before
 
 
-def test_two_fetches_at_once_do_not_harm_each_other(copy):
+def test_of_two_fetches_at_once_one_succeeds_and_the_other_is_refused(copy):
     before = snapshot(copy)
     shutil.rmtree(copy / "data/raw")
     shutil.rmtree(copy / "data/downloads")
@@ -162,11 +175,11 @@ def test_two_fetches_at_once_do_not_harm_each_other(copy):
     assert snapshot(copy) == before
 
 
-def test_no_source_left(copy):
+def test_fetch_lists_every_source_that_it_tried(copy):
     shutil.rmtree(copy / "tests/fixture")
     shutil.rmtree(copy / "data/downloads")
     project.set_params(copy, {"fetch": {"directory": "nowhere"}})
-    refused(
+    repro_fails(
         copy,
         "fetch: train-images-idx3-ubyte: no source has it",
         "fetch:   nowhere: no such directory",
@@ -176,22 +189,22 @@ def test_no_source_left(copy):
 
 
 def stage_fails(root, name, *expected):
+    """Run a stage, which must fail with one line that holds every expected text, and change no file."""
+    before = snapshot(root)
     result = project.run(root, "python", "-m", f"stages.{name}")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1, result.stderr
     for text in (f"{name}: ", *expected):
         assert text in result.stderr
-    return result
+    assert snapshot(root) == before
 
 
-def test_a_corrupt_raw_file(copy):
+def test_a_truncated_raw_file_is_reported(copy):
     path = copy / "data/raw/train-images-idx3-ubyte"
     data = path.read_bytes()
     path.unlink()  # it may be a link into DVC's cache
     path.write_bytes(data[:-1])
-    before = snapshot(copy)
     stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated: ", "run `make doctor`")
-    assert snapshot(copy) == before
 
 
 @pytest.mark.parametrize(
@@ -203,37 +216,33 @@ def test_a_corrupt_raw_file(copy):
         ("plot", "reports/predictions.csv"),
     ],
 )
-def test_a_missing_file(copy, stage, path):
+def test_a_missing_input_is_reported(copy, stage, path):
     (copy / path).unlink()
-    before = snapshot(copy)
     stage_fails(copy, stage, f"{path}: not found", "dvc repro")
-    assert snapshot(copy) == before
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        ({"batch_size": 301}, "train.batch_size is 301, but there are 300 training images; null takes all"),
+        ({"batch_size": 301}, "train.batch_size is 301, but there are 300 training images; null means all of them"),
         (
             {"hidden": [65536, 65536]},
             "train.hidden is [65536, 65536]: that makes 4,347,133,962 weights and biases, 16 GiB",
         ),
     ],
 )
-def test_a_parameter_that_does_not_fit_the_data_or_the_machine(copy, changes, said):
+def test_a_parameter_too_large_for_the_data_or_the_machine_is_reported(copy, changes, message):
     project.set_params(copy, {"train": changes})
-    before = snapshot(copy)
-    stage_fails(copy, "train", said)
-    assert snapshot(copy) == before
+    stage_fails(copy, "train", message)
 
 
-def test_the_way_back_from_a_parameter_that_only_its_stage_can_refuse(copy, warm_path):
-    """DVC has removed the outputs of that stage by then; docs/reliability.md says how they come back."""
+def test_the_documented_commands_restore_the_outputs_of_a_stage_that_failed(copy):
+    """DVC removes them before the stage can refuse a parameter; the commands are in docs/reliability.md."""
     who = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     assert project.run(copy, "git", "add", "--all").returncode == 0
     assert project.run(copy, "git", *who, "commit", "--quiet", "--message", "A run").returncode == 0
     before = snapshot(copy)
-    for changes, said, lost in (
+    for changes, message, removed in (
         ({"train": {"batch_size": 301}}, "train: train.batch_size is 301", "models/network.npz"),
         ({"train": {"learning_rate": 1000.0, "schedule": "constant"}}, "train: the loss is", "reports/history.csv"),
         (
@@ -243,19 +252,19 @@ def test_the_way_back_from_a_parameter_that_only_its_stage_can_refuse(copy, warm
         ),
     ):
         project.set_params(copy, changes)
-        result = project.run(copy, "dvc", "repro", PATH=warm_path)
+        result = project.run(copy, "dvc", "repro")
         assert result.returncode != 0
-        assert said in result.stdout + result.stderr
-        assert not (copy / lost).exists()
-        for cure in ("git restore params.yaml", "git restore dvc.lock reports", "dvc checkout"):
-            result = project.run(copy, *cure.split(), PATH=warm_path)
+        assert message in result.stdout + result.stderr
+        assert not (copy / removed).exists()
+        for command in ("git restore params.yaml", "git restore dvc.lock reports", "dvc checkout"):
+            result = project.run(copy, *command.split())
             assert result.returncode == 0, result.stderr
         assert snapshot(copy) == before
-        assert repro(copy, PATH=warm_path) == []
+        assert repro(copy) == []
     assert project.run(copy, "git", "diff", "--stat", "--", "params.yaml", "dvc.lock", "reports").stdout == ""
 
 
-def test_a_directory_that_no_system_can_have(copy):
+def test_fetch_goes_past_a_directory_with_an_impossible_name(copy):
     shutil.rmtree(copy / "data/downloads")
     shutil.rmtree(copy / "data/raw")
     project.set_params(copy, {"fetch": {"directory": "no\0where"}})
@@ -264,32 +273,26 @@ def test_a_directory_that_no_system_can_have(copy):
 
 def test_training_that_diverges_writes_nothing(copy):
     project.set_params(copy, {"train": {"learning_rate": 1000.0, "schedule": "constant", "weight_decay": 1.0}})
-    before = snapshot(copy)
     stage_fails(copy, "train", "the loss is", "at epoch 1, step ", "learning rate 1e+03", "try a smaller learning_rate")
-    assert snapshot(copy) == before
 
 
-def test_a_traceback_for_who_asks(copy):
+def test_traceback_1_shows_the_traceback(copy):
     (copy / "models/network.npz").unlink()
     result = project.run(copy, "python", "-m", "stages.evaluate", TRACEBACK="1")
     assert "Traceback" in result.stderr
     assert result.returncode == 1
 
 
-def test_an_own_data_set_with_other_classes_and_other_sizes(copy):
-    """Three classes with long names, 20x30 pixels, from a local directory: an entry in the catalog and no code."""
-    import gzip
-
-    from ruamel.yaml import YAML
-
+def test_a_data_set_with_other_classes_and_image_sizes_needs_only_a_catalog_entry(copy):
+    """Three classes with long names, 20x30 pixels, from a local directory."""
     (copy / "mine").mkdir()
     rng = np.random.default_rng(0)
-    for part, n in (("train", 90), ("t10k", 30)):
+    for split, n in (("train", 90), ("t10k", 30)):
         labels = (np.arange(n) % 3).astype(np.uint8)
         images = rng.integers(0, 90, (n, 20, 30), dtype=np.uint8)
         for k in range(3):
             images[labels == k, 6 * k : 6 * k + 6] += 150
-        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+        for name, array in ((f"{split}-images-idx3-ubyte", images), (f"{split}-labels-idx1-ubyte", labels)):
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             (copy / f"mine/{name}.gz").write_bytes(gzip.compress(header + array.tobytes()))
     project.add_dataset(copy, "stripes", "mine")

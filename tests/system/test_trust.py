@@ -1,4 +1,4 @@
-"""Nothing that a stage reads is taken on trust: damaged or hostile, it gets one line, and nothing is written."""
+"""A stage trusts nothing that it reads: a damaged or hostile file gets one line, and nothing is written."""
 
 import json
 import shutil
@@ -28,8 +28,8 @@ def here(finished, tmp_path, monkeypatch):
     return tmp_path
 
 
-def refused(root, name, *expected):
-    """Run a stage; it must refuse what it reads, in one line, and write nothing."""
+def rejects(root, name, *expected):
+    """Run a stage, which must reject what it reads with one line that holds every expected text, and write nothing."""
     before = project.snapshot(root)
     arguments = YAML(typ="safe").load(root / "params.yaml")[name]
     with pytest.raises(ValueError, match=r"run `(make doctor|dvc repro)`") as raised:
@@ -41,7 +41,7 @@ def refused(root, name, *expected):
 
 
 def change_model(**changes):
-    """Write the model with other arrays; None takes one away."""
+    """Write the model with other arrays; None removes one."""
     with np.load(MODEL) as model:
         arrays = {**model, **changes}
     np.savez(MODEL, **{name: array for name, array in arrays.items() if array is not None})
@@ -49,7 +49,7 @@ def change_model(**changes):
 
 @pytest.mark.parametrize("name", ["evaluate", "plot"])
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"W1": np.zeros((784, 16))}, "float32"),
         ({"W1": np.zeros((784, 16), np.complex64)}, "float32"),
@@ -58,7 +58,7 @@ def change_model(**changes):
         ({"W1": np.zeros((784, 16), [("a", "f4")])}, "float32"),
         ({"W1": np.full((784, 16), np.nan, np.float32)}, "finite"),
         ({"W1": np.full((784, 16), np.inf, np.float32)}, "finite"),
-        ({"W1": np.zeros(784, np.float32)}, "W1 must be"),
+        ({"W1": np.zeros(784, np.float32)}, "matrices of float32"),
         ({"W1": np.float32(1)}, ""),
         ({"W1": np.zeros((783, 16), np.float32)}, "image_shape"),
         ({"W1": None}, "W1"),
@@ -69,19 +69,19 @@ def change_model(**changes):
         ({"W1": np.zeros((784, 16), object)}, "cannot be read, "),
     ],
 )
-def test_a_model_that_is_none(here, name, changes, said):
+def test_a_stage_rejects_a_malformed_model(here, name, changes, message):
     change_model(**changes)
-    refused(here, name, MODEL, said)
+    rejects(here, name, MODEL, message)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"b2": None}, "b2"),
         ({"b1": np.zeros(15, np.float32)}, "must be"),
         ({"W2": np.zeros((16, 9), np.float32)}, "must be"),
         ({"b2": np.full(10, np.nan, np.float32)}, "b2 must be (10,) finite numbers"),
-        ({"activation": "swish"}, "swish"),
+        ({"activation": "swish"}, "activation must be one of relu, "),
         ({"activation": None}, "activation"),
         ({"classes": np.array(["a", "b"])}, "classes"),
         ({"classes": np.array("a")}, ""),
@@ -89,44 +89,44 @@ def test_a_model_that_is_none(here, name, changes, said):
         ({"W3": np.zeros((10, 10), np.float32)}, "b3"),
     ],
 )
-def test_a_model_that_cannot_be_evaluated(here, changes, said):
+def test_evaluate_rejects_a_model_whose_parts_do_not_fit_together(here, changes, message):
     change_model(**changes)
-    refused(here, "evaluate", MODEL, said)
+    rejects(here, "evaluate", MODEL, message)
 
 
 @pytest.mark.parametrize(("name", "path"), [("train", IMAGES), ("evaluate", "data/processed/test_targets.npy")])
-def test_an_array_that_is_not_the_one_that_was_written(here, name, path):
+def test_a_stage_rejects_an_array_that_was_changed_after_it_was_written(here, name, path):
     data = (here / path).read_bytes()
     for at in (len(data) // 2, -1):  # the lowest bit of a number: still a number, and in its range
         flipped = bytearray(data)
         flipped[at] ^= 1
         (here / path).write_bytes(flipped)
-        refused(here, name, path, "SHA-256 is ")
+        rejects(here, name, path, "SHA-256 is ")
     (here / path).write_bytes(data[:-4])
-    refused(here, name, path, "does not fit in its")
+    rejects(here, name, path, "SHA-256 is ")
     np.save(here / path, np.zeros((3, 784)))
-    refused(here, name, path, "holds float64 of shape (3, 784); float32 of any x ")
+    rejects(here, name, path, "SHA-256 is ")
 
 
 @pytest.mark.parametrize(
     ("name", "path"),
     [("preprocess", "data/raw/train-images-idx3-ubyte"), ("plot", "data/raw/t10k-images-idx3-ubyte")],
 )
-def test_an_original_file_with_another_pixel(here, name, path):
+def test_a_stage_rejects_an_original_file_with_one_pixel_changed(here, name, path):
     data = bytearray((here / path).read_bytes())
     data[-1] ^= 1
     (here / path).write_bytes(data)
-    refused(here, name, path, "SHA-256 is ")
+    rejects(here, name, path, "SHA-256 is ")
 
 
 RAW, PROCESSED, TEST_ARRAYS = "data/raw/dataset.json", "data/processed/inputs.json", "data/processed/test.json"
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "changes", "said"),
+    ("name", "path", "changes", "message"),
     [
         ("preprocess", RAW, {"sha256": None}, "sha256: Field required"),
-        ("preprocess", RAW, {"sha256": {}}, "sha256 must be given for each of the four files"),
+        ("preprocess", RAW, {"sha256": {}}, "sha256 must name the four files"),
         ("preprocess", RAW, {"classes": ["0"]}, "classes must be two or more"),
         ("plot", RAW, {"classes": 5}, "classes: Input should be a valid array"),
         ("train", PROCESSED, {"std": 0.0}, "image_shape and std positive"),
@@ -134,24 +134,24 @@ RAW, PROCESSED, TEST_ARRAYS = "data/raw/dataset.json", "data/processed/inputs.js
         ("train", PROCESSED, {"image_shape": [28]}, "image_shape: 1: Field required"),
         ("train", PROCESSED, {"image_shape": [28, 27]}, "holds float32 of shape (300, 784); float32 of any x 756"),
         ("train", PROCESSED, {"classes": ["0", "1"]}, "holds float32 of shape (300, 10); float32 of any x 2"),
-        ("evaluate", TEST_ARRAYS, {"sha256": {"test_images.npy": "x"}}, "sha256 must be given for both"),
+        ("evaluate", TEST_ARRAYS, {"sha256": {"test_images.npy": "x"}}, "sha256 must name both arrays"),
         ("evaluate", TEST_ARRAYS, {"more": 1}, "more: Unexpected keyword argument"),
     ],
 )
-def test_a_record_that_is_none(here, name, path, changes, said):
+def test_a_stage_rejects_a_malformed_record(here, name, path, changes, message):
     content = json.loads((here / path).read_text()) | changes
     (here / path).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
-    refused(here, name, said)
+    rejects(here, name, message)
 
 
 @pytest.mark.parametrize("path", [RAW, PROCESSED])
-def test_a_torn_record(here, path):
+def test_a_stage_rejects_a_truncated_record(here, path):
     (here / path).write_text((here / path).read_text()[:-9])
-    refused(here, {RAW: "preprocess", PROCESSED: "train"}[path], path, "Invalid JSON")
+    rejects(here, {RAW: "preprocess", PROCESSED: "train"}[path], path, "Invalid JSON")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("actual,", "real,", "line 2 lacks one of the columns actual, predicted, confidence"),
         (",0.", ",1.", "a confidence outside 0..1"),
@@ -160,21 +160,19 @@ def test_a_torn_record(here, path):
         ("\n7,", "\nseven,", "a class that is not in data/raw/dataset.json"),
     ],
 )
-def test_predictions_that_are_none(here, old, new, said):
+def test_plot_rejects_malformed_predictions(here, old, new, message):
     path = here / "reports/predictions.csv"
     path.write_text(path.read_text().replace(old, new))
-    refused(here, "plot", "reports/predictions.csv: ", said)
+    rejects(here, "plot", "reports/predictions.csv: ", message)
 
 
-def test_predictions_of_other_images(here):
+def test_plot_rejects_predictions_for_another_number_of_images(here):
     path = here / "reports/predictions.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    refused(here, "plot", "reports/predictions.csv: 199 rows, but there are 200 test images")
+    rejects(here, "plot", "reports/predictions.csv: 199 rows, but there are 200 test images")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("", "no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 lacks one")]
-)
-def test_a_history_that_is_none(here, text, said):
+@pytest.mark.parametrize(("text", "message"), [("", "no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 lacks one")])
+def test_plot_rejects_a_malformed_history(here, text, message):
     (here / "reports/history.csv").write_text(text)
-    refused(here, "plot", "reports/history.csv: cannot be read, ", said)
+    rejects(here, "plot", "reports/history.csv: cannot be read, ", message)

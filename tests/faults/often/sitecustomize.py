@@ -1,4 +1,4 @@
-"""Python loads this at its start where this directory is on PYTHONPATH: checkpoints are kept after every epoch."""
+"""Python imports this when it starts with this directory on PYTHONPATH: checkpoints are saved after every epoch."""
 
 from stages.pipeline import checkpoint
 

@@ -1,0 +1,95 @@
+"""One trial: train a network, then score it. A function of settings and prepared arrays, on any core of any machine."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from stages.dataset.augment import warp
+from stages.dataset.records import TrainingInputs
+from stages.nn.losses import softmax
+from stages.nn.network import Network, from_arrays
+from stages.report import metrics
+from stages.train import Data, Settings, learn
+
+SHIFT = 0.5  # pixels, of test-time augmentation
+
+Model = Mapping[str, Any]  # the arrays of a model file, by name
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Prepared arrays: the `.npy` files that `preprocess` writes, in a directory, and their description."""
+
+    directory: Path
+    inputs: TrainingInputs
+
+    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images (N, D) and targets (N, K) of a split, memory-mapped: processes share the pages."""
+        images, targets = (np.load(self.directory / f"{name}_{part}.npy", "r") for part in ("images", "targets"))
+        return images, targets
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a trial. Accuracies are fractions; None where there are no images, or none were asked for."""
+
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    tta_accuracy: float | None  # with test-time augmentation
+    seconds: float  # of `learn`: training, and scoring after each epoch
+    model: Model  # as `train` writes it
+
+
+def run_trial(
+    settings: Settings,
+    prepared: Prepared,
+    *,
+    tested: bool = True,
+    teacher: Model | None = None,
+    temperature: float = 1.0,
+) -> Result:
+    """Train with the settings of the section `train`; score the network, on the test images only if it is `tested`.
+
+    With a `teacher`, the targets are its probabilities at that temperature for each image as the network sees it
+    (Hinton, Vinyals and Dean, 2015). Reads no file but the prepared arrays and writes none.
+    """
+    inputs = prepared.inputs
+    data = Data(*prepared.split("train"), *prepared.split("validation"), inputs.image_shape)
+    targets = partial(soften, from_arrays(teacher), temperature) if teacher else None
+    with threadpool_limits(settings["blas_threads"], user_api="blas"):
+        start = time.perf_counter()
+        (trained,) = deque(learn(data, settings, targets=targets), maxlen=1)  # the last epoch
+        seconds = time.perf_counter() - start
+        test, tta = test_accuracies(trained.network, prepared) if tested else (None, None)
+    model = {**trained.network.parameters(), "activation": settings["activation"], **asdict(inputs)}
+    del model["sha256"]  # the digests of the training arrays
+    return Result(trained.row["validation_accuracy"], test, tta, seconds, model)
+
+
+def soften(teacher: Network, temperature: float, images: np.ndarray) -> np.ndarray:
+    """Return the teacher's probabilities (N, K) for images (N, D); the higher the temperature, the more alike."""
+    return softmax(teacher.predict(images) / temperature)
+
+
+def test_accuracies(network: Network, prepared: Prepared) -> tuple[float, float]:
+    """Return the accuracy on the test images, and that with test-time augmentation."""
+    images, targets = prepared.split("test")
+    labels = targets.argmax(axis=1)
+    probabilities = [softmax(network.predict(view)) for view in views(images, prepared.inputs.image_shape)]
+    plain, mean = network.predict(images), np.mean(probabilities, axis=0)
+    return round(metrics.accuracy(plain, labels), 6), round(metrics.accuracy(mean, labels), 6)
+
+
+def views(images: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yield flat images (N, D) as they are, and moved up, down, left and right by SHIFT."""
+    rows, columns = shape
+    still = np.mgrid[:rows, :columns] - np.array([(rows - 1) / 2, (columns - 1) / 2]).reshape(2, 1, 1)
+    for move in ((0, 0), (SHIFT, 0), (-SHIFT, 0), (0, SHIFT), (0, -SHIFT)):
+        yield np.ascontiguousarray(warp(images, still + np.array(move).reshape(2, 1, 1)))

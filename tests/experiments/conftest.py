@@ -1,0 +1,60 @@
+"""A small project with a few recipes for the fixture's digits, after a run of its pipeline, to work in."""
+
+import shutil
+import signal
+from contextlib import chdir
+
+import project
+import pytest
+
+from stages.evaluate import evaluate
+from stages.fetch import fetch
+from stages.pipeline import params
+from stages.preprocess import preprocess
+from stages.train import train
+
+RECIPES = """
+default:
+  about: as it is
+  goal: 12.5
+  seeds: 2
+teacher:
+  about: teaches
+  change: {preprocess: {validation_size: 0}, train: {hidden: [32]}}
+  seeds: 1
+student:
+  about: learns
+  teacher: {recipe: teacher, seed: 0, temperature: 2.0}
+  seeds: 1
+no-decay:
+  about: no weight decay
+  base: default
+  change: {train: {weight_decay: 0.0}}
+  seeds: 2
+"""
+
+
+@pytest.fixture(scope="session")
+def finished_lab(tmp_path_factory):
+    root = tmp_path_factory.mktemp("experiments") / "lab"
+    project.make(root)
+    (root / "experiments").mkdir()
+    for path in (project.ROOT / "experiments").glob("*.py"):
+        shutil.copy(path, root / "experiments")
+    (root / "docs/figures").mkdir(parents=True)
+    with chdir(root):
+        for function in (fetch, preprocess, train, evaluate):
+            function(**params.read(function))
+    return root
+
+
+@pytest.fixture
+def lab(finished_lab, tmp_path, monkeypatch):
+    """The working directory of a test: a project whose pipeline has run, with recipes that have not."""
+    root = tmp_path / "lab"
+    shutil.copytree(finished_lab, root)
+    (root / "experiments/recipes.yaml").write_text(RECIPES)
+    monkeypatch.chdir(root)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield root
+    signal.signal(signal.SIGTERM, handler)
