@@ -68,7 +68,8 @@ def end_with_dvc() -> None:
     if "DVC_STAGE" not in os.environ or os.name != "posix":
         return
     # DVC runs a command in a shell, in its own process group; what adopts the children of a dead DVC is not in it.
-    dvc = next((parent for parent in psutil.Process().parents() if parent.name() not in SHELLS), None)
+    parent = psutil.Process(os.getppid())
+    dvc = next((process for process in [parent, *parent.parents()] if process.name() not in SHELLS), None)
     if dvc is None or os.getpgid(dvc.pid) != os.getpgrp():
         raise ChildProcessError("the `dvc` that started this stage has ended; run `dvc repro` to start it again")
     threading.Thread(target=die_with, args=[dvc], daemon=True).start()
