@@ -17,6 +17,8 @@ from pydantic import Field, ValidationError
 from stages.dataset.records import RAW_FILES
 from stages.fetch import fetch, find_dataset
 from stages.pipeline import params
+from stages.pipeline.yaml_reader import Lines
+from stages.pipeline.yaml_reader import load as load_yaml
 from stages.preprocess import preprocess
 from stages.train import train
 
@@ -72,11 +74,11 @@ def load() -> tuple[dict[str, Recipe], list[Trial]]:
     ValueError, with a line for every problem, unless each recipe makes sense and the stages accept its parameters.
     """
     recipes: dict[str, Recipe] = params.read_as(dict[str, Recipe], RECIPES)
-    _, lines = params.load(RECIPES)
+    _, lines = load_yaml(RECIPES)
     if problems := check_recipes(recipes, lines):
         raise ValueError("\n".join(problems))
 
-    given, params_lines = params.load(params.PARAMS)
+    given, params_lines = load_yaml(params.PARAMS)
     defaults, problems = check_settings(given, (), params.PARAMS, params_lines)
     settings: dict[str, Sections] = {}
     for name, recipe in recipes.items() if not problems else ():
@@ -85,7 +87,7 @@ def load() -> tuple[dict[str, Recipe], list[Trial]]:
         problems += more
     data: dict[str, Any] = {}
     for name, sections in settings.items():
-        dataset = sections["fetch"].get("dataset")
+        dataset = sections.get("fetch", {}).get("dataset")
         if dataset is not None and dataset not in data:
             data[dataset] = None  # reported once
             try:
@@ -108,12 +110,12 @@ def load() -> tuple[dict[str, Recipe], list[Trial]]:
     return recipes, [trial(name, seed) for name, recipe in recipes.items() for seed in range(recipe.seeds)]
 
 
-def check_recipes(recipes: dict[str, Recipe], lines: params.Lines) -> list[str]:
+def check_recipes(recipes: dict[str, Recipe], lines: Lines) -> list[str]:
     """Return a line for every recipe that names another one wrongly, or sets what is not its to set."""
     problems = []
 
     def report(problem: str, *place: str) -> None:
-        problems.append(f"{'.'.join(place)}: {problem}{params.where(RECIPES, lines, place)}")
+        problems.append(f"{'.'.join(place)}: {problem} ({RECIPES} line {lines[place]})")
 
     for name, recipe in recipes.items():
         if recipe.base is not None and (recipe.base not in recipes or recipes[recipe.base].base):
@@ -137,21 +139,15 @@ def merged(old: Any, new: Any) -> Any:
     return new
 
 
-def check_settings(
-    sections: Sections, place: params.Place, path: Path, lines: params.Lines
-) -> tuple[Sections, list[str]]:
+def check_settings(sections: Sections, place: tuple[str, ...], path: Path, lines: Lines) -> tuple[Sections, list[str]]:
     """Return sections as the stages take them, where 1 for a float is 1.0, and a line for everything they reject."""
-    accepted: Sections = {}
-    problems = []
-    for name, function in SECTIONS.items():
-        schema = params.schema_of(function)
-        try:
-            accepted[name] = schema.model_validate(sections.get(name)).model_dump()
-        except ValidationError as error:
-            accepted[name] = {}
-            known = list(schema.model_fields)
-            problems += [params.explain(e, (*place, name), path, lines, known) for e in error.errors()]
-    return accepted, problems
+    below = {other[len(place) :]: line for other, line in lines.items() if other[: len(place)] == place}
+    schema = params.schema_of(list(SECTIONS.values()), extra="ignore")
+    try:
+        return schema.model_validate(sections).model_dump(), []
+    except ValidationError as error:
+        prefix = "".join(f"{key}." for key in place)
+        return {}, [prefix + params.explain(each, schema, path, below) for each in error.errors()]
 
 
 def digest(value: Any) -> str:

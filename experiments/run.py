@@ -50,7 +50,7 @@ def command() -> Iterator[None]:
         with stage.lock(LOCK):
             arrays.remove_unfinished()
             yield
-    except (KeyboardInterrupt, stage.Terminated):
+    except KeyboardInterrupt:
         stage.fail(NAME, "interrupted; the same command resumes", 130)
     except stage.EXPECTED as error:
         if os.environ.get("TRACEBACK"):

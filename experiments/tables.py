@@ -20,6 +20,7 @@ from experiments.recipes import Recipe, Trial
 from experiments.results import Row
 from stages.dataset import augment, idx
 from stages.pipeline import files, params, stage
+from stages.pipeline.yaml_reader import load
 from stages.report import figures
 
 README = Path("README.md")
@@ -202,7 +203,7 @@ def augmentations(image: np.ndarray) -> Figure:
         "scaling": {"scaling": 0.35},
         "shear": {"shear": 0.5},
         "elastic": {"elastic": 2.0},
-        "as in training": params.load(params.PARAMS)[0]["train"]["augmentation"] or {},
+        "as in training": load(params.PARAMS)[0]["train"]["augmentation"] or {},
     }
     figure = Figure(figsize=(9, 5.4))
     grid = figure.subplots(4, len(kinds))

@@ -98,7 +98,7 @@ def test_the_key_depends_on_nothing_else(lab):
     before, code = keys(), results.code_digest()
     edit("params.yaml", "  calibration_bins: 15", "  calibration_bins: 16")
     edit("params.yaml", "  blas_threads: 1", "  blas_threads: 2")
-    edit("params.yaml", "  directory: null", "  directory: tests/fixture")
+    project.set_params(Path.cwd(), {"fetch": {"directory": "tests/fixture"}})
     edit("params.yaml", "  learning_rate: 0.001", "  learning_rate: 1e-3")
     edit("params.yaml", "  weight_decay: 0.0001", "  weight_decay: 1.0e-4")
     edit("experiments/recipes.yaml", "about: as it is", "about: unchanged")

@@ -237,7 +237,7 @@ def test_a_run_that_is_killed_leaves_no_process_behind_and_no_lock(lab, start):
     (worker,) = workers(process)
     second = project.run(lab, "python", "-m", "experiments.run")
     assert second.returncode == 1
-    assert "is at work here" in second.stderr
+    assert "is running here" in second.stderr
     (arrays.CACHE / "tmpabc").mkdir()  # as if it had been killed while it made arrays
     process.kill()
     process.communicate(timeout=30)
