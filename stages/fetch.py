@@ -20,12 +20,8 @@ DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC 
 
 def fetch(
     *,
-    dataset: Annotated[
-        str, Field(description="an entry of data/catalog.yaml: mnist, fashion-mnist or one of your own")
-    ],
-    directory: Annotated[
-        str | None, Field(min_length=1, description="a local directory that is searched first; null for none")
-    ],
+    dataset: str,
+    directory: Annotated[str | None, Field(min_length=1)],
 ) -> None:
     """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
     entry = find_dataset(dataset)
