@@ -1,9 +1,9 @@
 """A Python that has already loaded its libraries, so that tests run the pipeline a hundred times in a few minutes.
 
-`started()` gives a directory for the front of PATH with a `dvc` and a `python`. `dvc` and `python -m` pass their
-arguments, environment, directory and streams to a server, which has imported DVC, NumPy and Matplotlib, but no module
-of this project. It forks, and the child does what `python -m` does. To its parent the command looks like any other: it
-has that parent and process group, and when it is killed, the child dies too.
+`started()` gives a directory for the front of PATH that holds a `dvc` and a `python`. `dvc` and `python -m` pass their
+arguments, environment, directory and streams to a server. The server has imported DVC, NumPy and Matplotlib, but no
+module of this project. It forks, and the child does what `python -m` does. To its parent the command looks like any
+other: it has that parent and process group, and when it is killed, the child dies too.
 """
 
 import contextlib
