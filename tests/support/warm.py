@@ -2,8 +2,8 @@
 
 `started()` gives a directory for the front of PATH that holds a `dvc` and a `python`. `dvc` and `python -m` pass their
 arguments, environment, directory and streams to a server. The server has imported DVC, NumPy and Matplotlib, but no
-module of this project. It forks, and the child does what `python -m` does. To its parent the command looks like any other: it
-has that parent and process group, and when it is killed, the child dies too.
+module of this project. It forks, and the child does what `python -m` does. To its parent the command looks like any
+other: it has that parent and process group, and when it is killed, the child dies, too.
 """
 
 import contextlib
