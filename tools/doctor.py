@@ -13,7 +13,9 @@ from pathlib import Path
 from shlex import quote
 
 import psutil
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from pydantic import TypeAdapter
+from voluptuous import Invalid
 
 from stages.pipeline import files, stage, yaml_reader
 from tools.md5 import md5
@@ -24,29 +26,6 @@ RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")
 CATALOG = Path("data/catalog.yaml")
 DVC_UNFINISHED = re.compile(r".*\.[\w-]{22}\.tmp")  # DVC's name for a file that it is writing
-
-
-@dataclass(frozen=True)
-class Out:
-    """A file or directory that a stage made, as dvc.lock records it."""
-
-    path: str
-    md5: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage, as dvc.lock records it."""
-
-    outs: list[Out] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Lock:
-    """The part of dvc.lock that is used here."""
-
-    schema: str
-    stages: dict[str, Stage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +107,7 @@ class Examination:
         committed = git("show", f"HEAD:./{LOCK}")
         try:
             text = LOCK.read_text(encoding="utf-8") if LOCK.exists() or not committed else ""
-            recorded = parse(text)
+            self.outs = parse(text)
         except FileNotFoundError:
             return  # nothing has run yet
         except ValueError as error:
@@ -138,8 +117,6 @@ class Examination:
             except ValueError:
                 fix = remove(LOCK)  # DVC's run cache knows what has run
             yield Fault(f"{LOCK}: {error}; the outputs cannot be checked until it is repaired", [fix])
-            return
-        self.outs = {out.path: out.md5 for stage in recorded.stages.values() for out in stage.outs}
 
     def cache(self) -> Iterator[Fault]:
         """Check DVC's cache, where the name of a file is the MD5 of its content."""
@@ -200,17 +177,18 @@ class Examination:
                 self.intact["original files"] += 1
 
 
-def parse(text: str) -> Lock:
-    """Return the content of a dvc.lock, or raise ValueError."""
+def parse(text: str) -> dict[str, str]:
+    """Return the MD5 of each output that the text of a dvc.lock records; ValueError when DVC would reject the text."""
     if not text.strip():
         raise ValueError("empty or missing")
     if re.search("^<<<<<<< ", text, re.MULTILINE):
         raise ValueError("has both sides of a merge")
     try:
-        lock: Lock = TypeAdapter(Lock).validate_python(yaml_reader.parse(text, LOCK)[0])
-    except ValueError as error:
+        content = COMPILED_LOCKFILE_SCHEMA(yaml_reader.parse(text, LOCK)[0])
+    except (ValueError, Invalid) as error:
         raise ValueError(f"broken, {first_line(error).removeprefix(f'{LOCK} ')}") from None
-    return lock
+    outs = [out for stage in content.get("stages", {}).values() for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What models/README.md and docs/reliability.md show is what happens, on the fixture's digits."""
+"""What the shorter pages show is what happens, on the fixture's digits."""
 
 import csv
 import re
@@ -6,6 +6,8 @@ import re
 import numpy as np
 import project
 import pytest
+
+from stages.dataset import idx
 
 
 def block(name, language):
@@ -32,6 +34,14 @@ def test_the_models_readme_lists_every_array_with_its_type(finished):
         assert listed == {
             name: "text" if array.dtype.kind == "U" else str(array.dtype) for name, array in model.items()
         }
+
+
+def test_the_code_in_the_data_sets_page_writes_idx_files(tmp_path):
+    scope = {}
+    exec(block("docs/datasets.md", "python"), scope)
+    for array in (np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.arange(5, dtype=np.uint8)):
+        scope["write_idx"](tmp_path / "file", array)
+        np.testing.assert_array_equal(idx.read(tmp_path / "file"), array)
 
 
 def test_the_doctor_prints_what_the_reliability_page_shows(finished):

@@ -7,6 +7,10 @@ import sys
 
 import project
 import pytest
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from voluptuous import Invalid
 
 from tools import doctor
 
@@ -164,6 +168,19 @@ def test_a_text_that_is_not_a_dvc_lock(text, why):
     with pytest.raises(ValueError, match=why) as raised:
         doctor.parse(text)
     assert "\n" not in str(raised.value)
+
+
+def test_every_truncated_dvc_lock_that_dvc_rejects_is_found():
+    text = (project.ROOT / "dvc.lock").read_text(encoding="utf-8")
+    rejected = 0
+    for end in range(1, text.index("\n  preprocess:"), 5):
+        try:
+            COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(text[:end]))
+        except (Invalid, YAMLError):
+            rejected += 1
+            with pytest.raises(ValueError, match="broken"):
+                doctor.parse(text[:end])
+    assert rejected > 100
 
 
 def test_a_conflict_in_dvc_lock_in_the_middle_of_a_merge(copy):
