@@ -1,4 +1,4 @@
-"""How well the default recipe, with and without deskewing, classifies digits by writers that MNIST does not know.
+"""How well the default recipe, with and without deskewing, classifies digits by people who did not write MNIST.
 
     python -m experiments.other_writers
 

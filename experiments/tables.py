@@ -28,7 +28,7 @@ START, END = "<!-- recipes: made by `python -m experiments.tables` -->\n", "<!--
 DIGITS = Path("data/raw/t10k-images-idx3-ubyte")
 RECIPES_HEAD = """# Recipes
 
-Made by `make recipes`; do not edit. What each step buys: [docs/recipes.md](../docs/recipes.md).
+Made by `make recipes`; do not edit. What each step gains: [docs/recipes.md](../docs/recipes.md).
 
 Accuracy on the 10,000 test images, mean ± standard deviation over the seeds. *TTA* is the accuracy with test-time
 augmentation: of the mean of the probabilities over the image and four copies, each moved by half a pixel. Seconds: of

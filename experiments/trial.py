@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from stages.dataset.records import TrainingInputs
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
 from stages.report import metrics
-from stages.train import Data, Settings, learn
+from stages.train import Data, Settings, learn, model_arrays
 
 SHIFT = 0.5  # pixels, of test-time augmentation
 
@@ -68,8 +68,7 @@ def run_trial(
         (trained,) = deque(learn(data, settings, targets=targets), maxlen=1)  # the last epoch
         seconds = time.perf_counter() - start
         test, tta = test_accuracies(trained.network, prepared) if tested else (None, None)
-    model = {**trained.network.parameters(), "activation": settings["activation"], **asdict(inputs)}
-    del model["sha256"]  # the digests of the training arrays
+    model = model_arrays(trained.network, settings, inputs)
     return Result(trained.row["validation_accuracy"], test, tta, seconds, model)
 
 

@@ -18,11 +18,7 @@ RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC empties data/raw before this runs
 
 
-def fetch(
-    *,
-    dataset: str,
-    directory: Annotated[str | None, Field(min_length=1)],
-) -> None:
+def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]) -> None:
     """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
     entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources

@@ -117,9 +117,7 @@ def train(**settings: Unpack[Settings]) -> None:
     files.write_rows("reports/history.csv", history)
     scores = {key: trained.row[key] for key in ("validation_accuracy", "validation_loss")}
     files.write_json("reports/validation.json", {key: value for key, value in scores.items() if value is not None})
-    model = {**trained.network.parameters(), "activation": settings["activation"], **asdict(inputs)}
-    del model["sha256"]  # the digests of the training arrays
-    files.write_arrays("models/network.npz", model)
+    files.write_arrays("models/network.npz", model_arrays(trained.network, settings, inputs))
     checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in summary(trained.row).items()))
 
@@ -182,6 +180,13 @@ def learn(
             **score(network, data.validation_images, data.validation_targets, "validation"),
         }
         yield Trained(network, row, epoch.state)
+
+
+def model_arrays(network: Network, settings: Settings, inputs: TrainingInputs) -> dict[str, Any]:
+    """Return the arrays of a model file, by name: the network, and how images are prepared for it."""
+    model = {**network.parameters(), "activation": settings["activation"], **asdict(inputs)}
+    del model["sha256"]  # the digests of the training arrays
+    return model
 
 
 def check_size(sizes: list[int]) -> list[int]:
