@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify test doctor faults fuzz docs lint bench recipes lock clean
+.PHONY: help repro verify test everywhere doctor faults fuzz docs lint bench recipes lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot
 	dvc repro
@@ -17,6 +17,9 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 
 test: .venv/installed  ## run the tests
 	python -m pytest -n logical --dist loadgroup
+
+everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
+	@python -m tools.everywhere
 
 doctor: .venv/installed  ## find what a crash or a failing disk broke, and show how to repair it
 	@python -m tools.doctor

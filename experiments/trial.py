@@ -74,15 +74,17 @@ def run_trial(
 
 def soften(teacher: Network, temperature: float, images: np.ndarray) -> np.ndarray:
     """Return the teacher's probabilities (N, K) for images (N, D); the higher the temperature, the more alike."""
-    return softmax(teacher.predict(images) / temperature)
+    return softmax(teacher.predict(images) / temperature, teacher.arithmetic)
 
 
 def test_accuracies(network: Network, prepared: Prepared) -> tuple[float, float]:
     """Return the accuracy on the test images, and that with test-time augmentation."""
     images, targets = prepared.split("test")
     labels = targets.argmax(axis=1)
-    probabilities = [softmax(network.predict(view)) for view in views(images, prepared.inputs.image_shape)]
-    plain, mean = network.predict(images), np.mean(probabilities, axis=0)
+    probabilities = [
+        softmax(network.predict(view), network.arithmetic) for view in views(images, prepared.inputs.image_shape)
+    ]
+    plain, mean = network.predict(images), sum(probabilities)
     return round(metrics.accuracy(plain, labels), 6), round(metrics.accuracy(mean, labels), 6)
 
 
@@ -91,4 +93,4 @@ def views(images: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
     rows, columns = shape
     still = np.mgrid[:rows, :columns] - np.array([(rows - 1) / 2, (columns - 1) / 2]).reshape(2, 1, 1)
     for move in ((0, 0), (SHIFT, 0), (-SHIFT, 0), (0, SHIFT), (0, -SHIFT)):
-        yield np.ascontiguousarray(warp(images, still + np.array(move).reshape(2, 1, 1)))
+        yield warp(images, (still + np.array(move).reshape(2, 1, 1))[None], shape)

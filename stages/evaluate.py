@@ -1,5 +1,6 @@
 """Score the trained network, once, on the test digits."""
 
+from math import fsum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,15 +35,15 @@ def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_thr
 
     with threadpool_limits(blas_threads, user_api="blas"):
         logits = network.predict(images)
-    loss, _ = softmax_cross_entropy(logits, targets)
-    probabilities, labels = softmax(logits), targets.argmax(axis=1)
+    loss, _ = softmax_cross_entropy(logits, targets, network.arithmetic)
+    probabilities, labels = softmax(logits, network.arithmetic), targets.argmax(axis=1)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     correct = predicted == labels
     scores = {
         "accuracy": float(correct.mean()),
         "loss": loss,
         "errors": int((~correct).sum()),
-        "confidence": float(confidence.mean(dtype=float)),
+        "confidence": fsum(confidence) / len(confidence),
         "calibration_error": metrics.expected_calibration_error(confidence, correct, calibration_bins),
     }
     files.write_json("reports/metrics.json", {name: round(value, 6) for name, value in scores.items()})

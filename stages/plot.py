@@ -8,6 +8,7 @@ from pydantic import Field
 
 from stages.dataset import idx
 from stages.dataset.records import RawDataset, check_model
+from stages.nn.exact import total
 from stages.nn.network import from_arrays
 from stages.pipeline import files, stage
 from stages.pipeline.params import Seed
@@ -57,7 +58,7 @@ def plot(
     worst = np.flatnonzero(~correct)
     worst = worst[np.argsort(-confidence[worst], kind="stable")][:mistakes]
     W = network.dense[0].W
-    strongest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:units]
+    strongest = np.argsort(-total(np.square(W, dtype=np.float64), axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
     error = metrics.expected_calibration_error(confidence, correct, calibration_bins)
 

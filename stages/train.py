@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +19,14 @@ from stages.dataset.arrays import check_examples
 from stages.dataset.augment import Augmentation
 from stages.dataset.batches import Batches
 from stages.dataset.records import TrainingInputs
+from stages.nn.exact import ARITHMETICS, EXACT, check_machine
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.layers import ACTIVATIONS
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import OPTIMIZERS, Momentum
 from stages.nn.schedules import SCHEDULES
-from stages.nn.training import fit
+from stages.nn.training import diverged, fit
 from stages.pipeline import files, stage
 from stages.pipeline.checkpoint import Checkpoint, key_of
 from stages.pipeline.params import Choice, Fraction, Seed, Threads
@@ -69,6 +70,7 @@ class Settings(TypedDict):
     clip_norm: Annotated[float | None, Field(gt=0)]
     averaging: Fraction
     augmentation: Warps | None
+    arithmetic: Annotated[str, Choice(ARITHMETICS)]
     blas_threads: Threads
 
 
@@ -143,18 +145,24 @@ def learn(
     stream = partial(random_stream, settings["seed"])
     sizes = [images.shape[1], *settings["hidden"], data.targets.shape[1]]
     network = multilayer_perceptron(
-        check_size(sizes), settings["activation"], settings["dropout"], settings["input_dropout"]
+        check_size(sizes),
+        settings["activation"],
+        settings["dropout"],
+        settings["input_dropout"],
+        arithmetic=ARITHMETICS[settings["arithmetic"]],
     )
+    if network.arithmetic is EXACT:
+        check_machine()
     network.initialize(INITIALIZERS[settings["initializer"]], stream(WEIGHTS))
     warps = settings["augmentation"]
     augmentation = Augmentation(data.image_shape, **warps) if warps else None
     kind = OPTIMIZERS[settings["optimizer"]]
     optimizer = kind(settings["momentum"]) if issubclass(kind, Momentum) else kind()
 
-    def prepare(x: np.ndarray, y: np.ndarray, epoch: int, block: int) -> None:
+    def prepare(x: np.ndarray, y: np.ndarray, epoch: int, block: int) -> tuple[np.ndarray, np.ndarray]:
         if augmentation:
-            augmentation(x, stream(AUGMENTATION, epoch, block))
-        y[:] = targets(x) if targets else smooth_labels(y, settings["label_smoothing"])
+            x = augmentation(x, stream(AUGMENTATION, epoch, block))
+        return x, targets(x) if targets else smooth_labels(y, settings["label_smoothing"])
 
     # The training accuracy is that of as many training images as validation has, without augmentation and dropout.
     sample = slice(len(data.validation_images) or TRAIN_SAMPLE)
@@ -176,15 +184,16 @@ def learn(
             "epoch": epoch.number,
             "learning_rate": float(f"{epoch.learning_rate:.6g}"),
             "batch_loss": round(epoch.loss, 6),
-            **score(network, *train_sample, "train"),
-            **score(network, data.validation_images, data.validation_targets, "validation"),
+            **score(network, *train_sample, "train", epoch.number),
+            **score(network, data.validation_images, data.validation_targets, "validation", epoch.number),
         }
         yield Trained(network, row, epoch.state)
 
 
 def model_arrays(network: Network, settings: Settings, inputs: TrainingInputs) -> dict[str, Any]:
     """Return the arrays of a model file, by name: the network, and how images are prepared for it."""
-    model = {**network.parameters(), "activation": settings["activation"], **asdict(inputs)}
+    choices = {"activation": settings["activation"], "arithmetic": settings["arithmetic"]}
+    model = {**network.parameters(), **choices, **asdict(inputs)}
     del model["sha256"]  # the digests of the training arrays
     return model
 
@@ -215,12 +224,18 @@ def read_split(name: str, inputs: TrainingInputs) -> tuple[np.ndarray, np.ndarra
     return images, targets
 
 
-def score(network: Network, images: np.ndarray, targets: np.ndarray, name: str) -> dict[str, float | None]:
-    """Return loss and accuracy of the network on a split, as history columns; None where the split is empty."""
+@np.errstate(over="ignore", invalid="ignore")  # an overflow shows in the loss
+def score(network: Network, images: np.ndarray, targets: np.ndarray, name: str, epoch: int) -> dict[str, float | None]:
+    """Return loss and accuracy of the network on a split, as history columns; None where the split is empty.
+
+    Raises FloatingPointError when the loss is not finite: the last step of the epoch may have diverged.
+    """
     if not len(images):
         return {f"{name}_loss": None, f"{name}_accuracy": None}
     logits = network.predict(images)
-    loss, _ = softmax_cross_entropy(logits, targets)
+    loss, _ = softmax_cross_entropy(logits, targets, network.arithmetic)
+    if not isfinite(loss):
+        raise diverged(loss, f"the end of epoch {epoch}, on the {name} images")
     accuracy = metrics.accuracy(logits, targets.argmax(axis=1))
     return {f"{name}_loss": round(loss, 6), f"{name}_accuracy": round(accuracy, 6)}
 

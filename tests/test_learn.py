@@ -78,6 +78,22 @@ def test_augmentation_of_null_and_of_zeros_are_the_same():
     assert not np.array_equal(trained.network.theta, warped.network.theta)
 
 
+def test_exact_arithmetic_asks_the_machine_first(monkeypatch):
+    def refuse():
+        raise ArithmeticError("not here")
+
+    monkeypatch.setattr("stages.train.check_machine", refuse)
+    with pytest.raises(ArithmeticError, match="not here"):
+        next(learn(DATA, settings(arithmetic="exact")))
+    next(learn(DATA, settings(arithmetic="fast")))
+
+
+def test_exact_and_fast_learn_alike():
+    exact, fast = (list(learn(DATA, settings(arithmetic=name)))[-1] for name in ("exact", "fast"))
+    np.testing.assert_allclose(exact.network.theta, fast.network.theta, atol=1e-4)
+    assert not np.array_equal(exact.network.theta, fast.network.theta)
+
+
 def test_a_batch_size_of_null_is_the_whole_set():
     last = [theta(list(learn(DATA, settings(batch_size=size)))[-1]) for size in (None, 60)]
     assert np.array_equal(*last)
@@ -101,3 +117,13 @@ def test_without_validation_images():
 def test_settings_that_do_not_fit_are_rejected(changes, error, message):
     with pytest.raises(error, match=message):
         list(learn(DATA, settings(**changes)))
+
+
+@pytest.mark.parametrize("arithmetic", ["exact", "fast"])
+@pytest.mark.parametrize("validation", [0, 30])
+def test_a_last_step_that_diverges_is_noticed(arithmetic, validation):
+    """The loss is measured before a step, so that of the only step is finite."""
+    data = replace(DATA, validation_images=IMAGES[:validation], validation_targets=TARGETS[:validation])
+    changes = {"hidden": [64] * 12, "batch_size": None, "epochs": 1, "learning_rate": 1e6, "schedule": "constant"}
+    with pytest.raises(FloatingPointError, match="at the end of epoch 1, on the train images: training has diverged"):
+        list(learn(data, settings(arithmetic=arithmetic, **changes)))

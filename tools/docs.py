@@ -45,7 +45,7 @@ time, and compare what `dvc repro` runs with the table (`tests/system/test_rerun
 no other stage runs because of it.
 
 Some keys usually change nothing that later stages read: `fetch.directory` (the same files from elsewhere),
-`evaluate.calibration_bins` (only in `reports/metrics.json`) and `blas_threads` (it may change the last bits).
+`evaluate.calibration_bins` (only in `reports/metrics.json`) and `blas_threads` (in exact arithmetic, nothing).
 
 ## A module
 

@@ -1,5 +1,6 @@
 """From images and labels to what a network takes: flat normalized rows and one-hot targets."""
 
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
     level = np.arange(256)
     n = int(counts.sum())
     mean = int(counts @ level) / n
-    variance = int(counts @ level**2) / n - mean**2
+    variance = int(counts @ level**2) / n - mean * mean
     if variance <= 0:
         raise ValueError("all pixels of the training images are equal: there is nothing to learn; choose other images")
-    return mean, variance**0.5
+    return mean, sqrt(variance)
 
 
 def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:

@@ -12,9 +12,9 @@ class Batches:
     """Minibatches of images (N, D) and targets (N, K).
 
     An epoch visits every example once, in an order drawn from `order(epoch)` alone. The last batch of an epoch may be
-    smaller. The images may be a memory map: a thread reads them one block of minibatches ahead of training. It also
-    calls `prepare(images, targets, epoch, block)`, which may change the images (n, D) and targets (n, K) of a block in
-    place.
+    smaller. The images may be a memory map: a thread reads them one block of minibatches ahead of training. It passes
+    each block through `prepare(images, targets, epoch, block)`, which returns what is served in place of the images
+    (n, D) and targets (n, K); it may change them in place.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Batches:
         targets: np.ndarray,
         batch_size: int,
         order: Callable[[int], np.random.Generator],
-        prepare: Callable[[np.ndarray, np.ndarray, int, int], None] | None = None,
+        prepare: Callable[[np.ndarray, np.ndarray, int, int], tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> None:
         self.images, self.targets, self.batch_size = np.asarray(images), np.asarray(targets), batch_size
         self.order, self.prepare = order, prepare
@@ -61,5 +61,5 @@ class Batches:
         self.images.take(rows, axis=0, out=images, mode="clip")  # nothing to clip; the default mode copies twice
         self.targets.take(rows, axis=0, out=targets, mode="clip")
         if self.prepare:
-            self.prepare(images, targets, k, block)
+            return self.prepare(images, targets, k, block)
         return images, targets

@@ -2,13 +2,18 @@
 
 import numpy as np
 
+from stages.nn.exact import FAST, Arithmetic
+
 
 class Layer:
     """A function y = f(x) that can pass a gradient back through itself.
 
     `forward` stores what its derivative needs; `backward` turns dL/dy into dL/dx. `dropout_rng` is given in training
-    only; without it a layer is in evaluation mode and deterministic.
+    only; without it a layer is in evaluation mode and deterministic. `arithmetic`, set by the network, has the
+    operations that can differ between machines.
     """
+
+    arithmetic: Arithmetic = FAST
 
     def forward(self, x: np.ndarray, dropout_rng: np.random.Generator | None = None) -> np.ndarray:
         """Return y, (N, M), for x, (N, D)."""
@@ -37,15 +42,16 @@ class Dense(Layer):
         self.inputs, self.outputs = inputs, outputs
 
     def forward(self, x: np.ndarray, dropout_rng: np.random.Generator | None = None) -> np.ndarray:
-        self.x = x
-        return x @ self.W + self.b  # (N, M)
+        self.x = self.arithmetic.rounded(x)
+        return self.arithmetic.matmul(self.x, self.W) + self.b  # (N, M)
 
     def gradients(self, dy: np.ndarray) -> None:
-        np.matmul(self.x.T, dy, out=self.dW)  # (D, M)
-        np.sum(dy, axis=0, out=self.db)  # (M,)
+        dy = self.arithmetic.rounded(dy)
+        self.arithmetic.matmul(self.x.T, dy, out=self.dW)  # (D, M)
+        self.arithmetic.sum(dy, axis=0, out=self.db)  # (M,)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        return dy @ self.W.T  # (N, D)
+        return self.arithmetic.matmul(dy, self.W.T)  # (N, D)
 
 
 class ReLU(Layer):
@@ -76,7 +82,7 @@ class Tanh(Layer):
     """The hyperbolic tangent."""
 
     def forward(self, x: np.ndarray, dropout_rng: np.random.Generator | None = None) -> np.ndarray:
-        self.y = np.tanh(x)
+        self.y = self.arithmetic.tanh(x)
         return self.y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -87,7 +93,7 @@ class Sigmoid(Layer):
     """The logistic function, y = 1 / (1 + e^-x), written as a tanh, which cannot overflow."""
 
     def forward(self, x: np.ndarray, dropout_rng: np.random.Generator | None = None) -> np.ndarray:
-        self.y = 0.5 * (1 + np.tanh(0.5 * x))
+        self.y = 0.5 * (1 + self.arithmetic.tanh(0.5 * x))
         return self.y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:

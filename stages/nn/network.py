@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from stages.nn.exact import ARITHMETICS, FAST, Arithmetic
 from stages.nn.initializers import Initializer
 from stages.nn.layers import ACTIVATIONS, Dense, Dropout, Layer
 
@@ -18,8 +19,10 @@ class Network:
     `weights` and `dweights` are the parts of theta and grad that hold every W: what weight decay acts on.
     """
 
-    def __init__(self, layers: Sequence[Layer], dtype: DTypeLike = np.float32) -> None:
-        self.layers = list(layers)
+    def __init__(self, layers: Sequence[Layer], dtype: DTypeLike = np.float32, arithmetic: Arithmetic = FAST) -> None:
+        self.layers, self.arithmetic = list(layers), arithmetic
+        for layer in self.layers:
+            layer.arithmetic = arithmetic
         self.dense = [layer for layer in self.layers if isinstance(layer, Dense)]
         weights = sum(layer.inputs * layer.outputs for layer in self.dense)
         biases = sum(layer.outputs for layer in self.dense)
@@ -52,10 +55,8 @@ class Network:
 
     def predict(self, x: np.ndarray, chunk: int = 4096) -> np.ndarray:
         """Return the logits (N, K) for x (N, D), a chunk of rows at a time, so that memory stays flat."""
-        logits = np.empty((len(x), self.dense[-1].outputs), self.theta.dtype)
-        for start in range(0, len(x), chunk):
-            logits[start : start + chunk] = self.forward(x[start : start + chunk])
-        return logits
+        chunks = [self.forward(x[start : start + chunk]) for start in range(0, max(len(x), 1), chunk)]
+        return np.concatenate(chunks)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters by name: W1, b1, W2, b2, ..."""
@@ -85,6 +86,7 @@ def multilayer_perceptron(
     dropout: float = 0.0,
     input_dropout: float = 0.0,
     dtype: DTypeLike = np.float32,
+    arithmetic: Arithmetic = FAST,
 ) -> Network:
     """Return a network of dense layers with `sizes` from the inputs to the classes, its parameters all zero.
 
@@ -97,24 +99,26 @@ def multilayer_perceptron(
         layers += [Dense(inputs, outputs), ACTIVATIONS[activation]()]
         layers += [Dropout(dropout)] if dropout else []
         inputs = outputs
-    return Network([*layers, Dense(inputs, classes)], dtype)
+    return Network([*layers, Dense(inputs, classes)], dtype, arithmetic)
 
 
 def from_arrays(arrays: Mapping[str, Any]) -> Network:
-    """Return the network with these parameters W1, b1, W2, b2, ... and this `activation`.
+    """Return the network with these parameters W1, b1, W2, b2, ..., this `activation` and this `arithmetic`.
 
     ValueError when they do not make a network of finite float32.
     """
     layers = sum(name.startswith("W") for name in arrays)
     names = [f"{letter}{i}" for i in range(1, layers + 1) for letter in "Wb"]
-    missing = [name for name in ("W1", "activation", *names) if name not in arrays]
+    missing = [name for name in ("W1", "activation", "arithmetic", *names) if name not in arrays]
     if missing:
         raise ValueError(f"has no {missing[0]}")
     if any(arrays[name].dtype != np.float32 for name in names) or arrays["W1"].ndim != 2:
         raise ValueError("its weights are not matrices of float32")
-    if str(arrays["activation"]) not in ACTIVATIONS:
-        raise ValueError(f"its activation must be one of {', '.join(ACTIVATIONS)}")
+    for name, table in (("activation", ACTIVATIONS), ("arithmetic", ARITHMETICS)):
+        if str(arrays[name]) not in table:
+            raise ValueError(f"its {name} must be one of {', '.join(table)}")
     sizes = [len(arrays["W1"]), *(arrays[f"b{i}"].size for i in range(1, layers + 1))]
-    network = multilayer_perceptron(sizes, str(arrays["activation"]))
+    arithmetic = ARITHMETICS[str(arrays["arithmetic"])]
+    network = multilayer_perceptron(sizes, str(arrays["activation"]), arithmetic=arithmetic)
     network.load(arrays)
     return network

@@ -75,20 +75,23 @@ class Nesterov(Momentum):
 class Adam(Optimizer):
     """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
 
-    state_names = ("m", "v", "t")
-    t: int | np.ndarray = 0  # steps taken
+    state_names = ("m", "v", "power1", "power2")
+    m: np.ndarray | None = None
+    power1: float | np.ndarray = 1.0  # beta1^t after t steps; C libraries do not agree on the last bit of a power
+    power2: float | np.ndarray = 1.0
 
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def direction(self, grad: np.ndarray) -> np.ndarray:
-        if self.t == 0:
+        if self.m is None:
             self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
-        self.t = int(self.t) + 1
+        self.power1 = self.beta1 * float(self.power1)
+        self.power2 = self.beta2 * float(self.power2)
         self.m += (1 - self.beta1) * (grad - self.m)  # moving average of g
         self.v += (1 - self.beta2) * (grad * grad - self.v)  # moving average of g^2
-        m_hat = self.m / (1 - self.beta1**self.t)  # both started at zero: correct that bias
-        v_hat = self.v / (1 - self.beta2**self.t)
+        m_hat = self.m / (1 - self.power1)  # both started at zero: correct that bias
+        v_hat = self.v / (1 - self.power2)
         direction: np.ndarray = m_hat / (np.sqrt(v_hat) + self.epsilon)
         return direction
 

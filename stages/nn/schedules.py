@@ -1,7 +1,9 @@
 """The length of a step: a factor for the learning rate at each progress from 0, the first step, to 1, the end."""
 
 from collections.abc import Callable
-from math import cos, pi
+from math import pi
+
+from stages.nn.exact import cos
 
 Schedule = Callable[[float], float]
 
@@ -21,7 +23,7 @@ def linear(progress: float) -> float:
 
 def cosine(progress: float) -> float:
     """Down to zero along half a cosine (Loshchilov and Hutter, 2017)."""
-    return (1 + cos(pi * progress)) / 2
+    return float(1 + cos(pi * progress)) / 2
 
 
 def one_cycle(progress: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +45,7 @@ def loss_and_gradient(
     decay.
     """
     logits = network.forward(x, dropout_rng)
-    loss, dlogits = softmax_cross_entropy(logits, targets)
+    loss, dlogits = softmax_cross_entropy(logits, targets, network.arithmetic)
     network.backward(dlogits)
     if weight_decay:
         network.dweights += weight_decay * network.weights
@@ -73,7 +73,8 @@ def train_step(
     coupled_decay = 0.0 if optimizer.decoupled else weight_decay
     loss = loss_and_gradient(network, x, targets, weight_decay=coupled_decay, dropout_rng=dropout_rng)
     if clip_norm is not None:
-        grad *= min(1.0, clip_norm / max(float(np.linalg.norm(grad)), 1e-30))
+        norm = sqrt(network.arithmetic.sum(np.square(grad, dtype=np.float64)))
+        grad *= min(1.0, clip_norm / max(norm, 1e-30))
     if optimizer.decoupled:
         network.weights *= 1 - learning_rate * weight_decay
     theta -= learning_rate * optimizer.direction(grad)
@@ -111,7 +112,9 @@ def fit(
             loss = train_step(
                 network, x, targets, optimizer, rate, weight_decay=weight_decay, clip_norm=clip_norm, dropout_rng=rng
             )
-            total += finite(loss, f"epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}")
+            if not isfinite(loss):
+                raise diverged(loss, f"epoch {number}, step {step + 1} of {steps}, learning rate {rate:.3g}")
+            total += loss
             update_average(average, theta, averaging)
         trained = theta.copy()
         theta[:] = average if averaging else trained
@@ -135,10 +138,8 @@ def update_average(average: np.ndarray, theta: np.ndarray, decay: float) -> None
         average += (1 - decay) * (theta - average)
 
 
-def finite(loss: float, where: str) -> float:
-    """Return the loss; FloatingPointError if it is not finite."""
-    if not isfinite(loss):
-        raise FloatingPointError(
-            f"the loss is {loss} at {where}: training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
-        )
-    return loss
+def diverged(loss: float, where: str) -> FloatingPointError:
+    """Return the error for a loss that is not finite."""
+    return FloatingPointError(
+        f"the loss is {loss} at {where}: training has diverged; try a smaller learning_rate, or clip_norm: 1.0"
+    )

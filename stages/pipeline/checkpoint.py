@@ -53,7 +53,7 @@ class Checkpoint:
 def key_of(parameters: Mapping[str, Any], paths: Sequence[Path]) -> str:
     """Return a digest of the parameters, the content of the files, the loaded modules of `stages`, Python and NumPy.
 
-    NumPy's configuration includes the processor's instruction sets: others may give different last bits.
+    NumPy's configuration includes the processor's instruction sets: in fast arithmetic they may change the last bits.
     """
     numpy = [np.__version__, np.show_config(mode="dicts")]
     digest = hashlib.sha256(json.dumps([parameters, numpy, sys.version], sort_keys=True).encode())

@@ -1,5 +1,7 @@
 """Metrics from predictions."""
 
+from math import fsum
+
 import numpy as np
 
 
@@ -31,14 +33,15 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, bins: int) -> tuple
     `confidence` (N,) is in 0..1; `correct` (N,) is true where the prediction was correct. An empty bin has zeros.
     """
     index = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    count = np.bincount(index, minlength=bins)
+    members = [index == i for i in range(bins)]
+    count = np.array([np.count_nonzero(member) for member in members])
     filled = np.maximum(count, 1)
-    mean_confidence = np.bincount(index, weights=confidence, minlength=bins) / filled
-    mean_accuracy = np.bincount(index, weights=correct, minlength=bins) / filled
+    mean_confidence = np.array([fsum(confidence[member]) for member in members]) / filled
+    mean_accuracy = np.array([np.count_nonzero(correct[member]) for member in members]) / filled
     return count, mean_confidence, mean_accuracy
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
     """Return the gap between confidence and accuracy, averaged over the bins by their counts (Guo et al., 2017)."""
     count, mean_confidence, mean_accuracy = calibration(confidence, correct, bins)
-    return float((count * np.abs(mean_confidence - mean_accuracy)).sum() / count.sum())
+    return fsum(count * np.abs(mean_confidence - mean_accuracy)) / int(count.sum())

@@ -56,6 +56,7 @@ def test_each_block_of_each_epoch_is_prepared():
     def prepare(images, targets, epoch, block):
         images += 1000 * epoch + 100 * block
         targets[:] = epoch
+        return images, targets
 
     for k in (1, 2):
         prepared = drawn(k, prepare=prepare)

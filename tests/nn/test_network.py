@@ -88,7 +88,7 @@ def test_predict_in_chunks_is_forward():
 def model(**changes):
     network = multilayer_perceptron([4, 3, 2], "tanh")
     network.initialize(he_normal, np.random.default_rng(0))
-    arrays = {**network.parameters(), "activation": np.array("tanh"), **changes}
+    arrays = {**network.parameters(), "activation": np.array("tanh"), "arithmetic": np.array("fast"), **changes}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
@@ -108,6 +108,7 @@ def test_a_network_is_rebuilt_from_its_arrays():
         ({"b2": None}, "has no b2"),
         ({"activation": None}, "has no activation"),
         ({"activation": np.array("cubic")}, "its activation must be one of relu, "),
+        ({"arithmetic": np.array("slow")}, "its arithmetic must be one of exact, fast"),
         ({"W2": np.zeros((3, 2))}, "its weights are not matrices of float32"),
         ({"W1": np.zeros(12, np.float32)}, "its weights are not matrices of float32"),
         ({"W2": np.zeros((2, 2), np.float32)}, r"W2 must be \(3, 2\) finite numbers"),

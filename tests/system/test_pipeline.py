@@ -64,13 +64,13 @@ def test_the_same_inputs_give_the_same_bytes_in_another_directory_and_environmen
     assert (root / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
 
-def test_preprocess_gives_the_same_bytes_on_another_processor(copy):
-    """Matrix products and functions such as exp may give other last bits there: preprocess uses neither."""
+def test_every_stage_gives_the_same_bytes_on_another_processor(copy):
     features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     before = snapshot(copy)
     older = {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_CORETYPE": "Prescott"}
-    result = project.run(copy, "python", "-W", "error", "-m", "stages.preprocess", **older)
-    assert (result.returncode, result.stderr) == (0, "")
+    for stage in ("preprocess", "train", "evaluate", "plot"):
+        result = project.run(copy, "python", "-W", "error", "-m", f"stages.{stage}", **older)
+        assert (result.returncode, result.stderr) == (0, "")
     assert snapshot(copy) == before
 
 
