@@ -20,6 +20,7 @@ from stages.dataset.augment import Augmentation
 from stages.dataset.batches import Batches
 from stages.dataset.records import TrainingInputs
 from stages.nn.exact import ARITHMETICS, EXACT, check_machine
+from stages.nn.frequencies import LowFrequencies, Pixels
 from stages.nn.initializers import INITIALIZERS
 from stages.nn.layers import ACTIVATIONS
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
@@ -54,6 +55,7 @@ class Settings(TypedDict):
     """The section `train` of params.yaml, which says what each setting means."""
 
     seed: Seed
+    frequencies: Annotated[int | None, Field(ge=1, le=2**12)]
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=2**16)]], Field(max_length=16)]
     activation: Annotated[str, Choice(ACTIVATIONS)]
     initializer: Annotated[str, Choice(INITIALIZERS)]
@@ -142,31 +144,36 @@ def learn(
         raise ValueError(
             f"train.batch_size is {batch_size}, but there are {len(images)} training images; null means all of them"
         )
-    stream = partial(random_stream, settings["seed"])
-    sizes = [images.shape[1], *settings["hidden"], data.targets.shape[1]]
-    network = multilayer_perceptron(
-        check_size(sizes),
-        settings["activation"],
-        settings["dropout"],
-        settings["input_dropout"],
-        arithmetic=ARITHMETICS[settings["arithmetic"]],
-    )
-    if network.arithmetic is EXACT:
+    arithmetic, frequencies = ARITHMETICS[settings["arithmetic"]], settings["frequencies"]
+    if arithmetic is EXACT:
         check_machine()
-    network.initialize(INITIALIZERS[settings["initializer"]], stream(WEIGHTS))
+    stream = partial(random_stream, settings["seed"])
+    inputs = LowFrequencies(data.image_shape, frequencies, arithmetic) if frequencies else Pixels(data.image_shape)
+
+    def new_network(size: int) -> Network:
+        sizes = check_size([size, *settings["hidden"], data.targets.shape[1]])
+        options = settings["activation"], settings["dropout"], settings["input_dropout"]
+        return multilayer_perceptron(sizes, *options, arithmetic=arithmetic)
+
+    on_pixels, network = new_network(images.shape[1]), new_network(inputs.F)
+    on_pixels.initialize(INITIALIZERS[settings["initializer"]], stream(WEIGHTS))
+    network.load(on_pixels.parameters() | {"W1": inputs.project(on_pixels.dense[0].W)})
     warps = settings["augmentation"]
-    augmentation = Augmentation(data.image_shape, **warps) if warps else None
+    resolution = data.image_shape if targets else inputs.resolution
+    augmentation = Augmentation(data.image_shape, **warps, resolution=resolution) if warps else None
     kind = OPTIMIZERS[settings["optimizer"]]
     optimizer = kind(settings["momentum"]) if issubclass(kind, Momentum) else kind()
 
     def prepare(x: np.ndarray, y: np.ndarray, epoch: int, block: int) -> tuple[np.ndarray, np.ndarray]:
         if augmentation:
             x = augmentation(x, stream(AUGMENTATION, epoch, block))
-        return x, targets(x) if targets else smooth_labels(y, settings["label_smoothing"])
+        y = targets(x) if targets else smooth_labels(y, settings["label_smoothing"])
+        return inputs.transform(x), y
 
     # The training accuracy is that of as many training images as validation has, without augmentation and dropout.
     sample = slice(len(data.validation_images) or TRAIN_SAMPLE)
-    train_sample = images[sample], data.targets[sample]
+    train_sample = inputs.transform(images[sample]), data.targets[sample]
+    validation = inputs.transform(data.validation_images), data.validation_targets
     for epoch in fit(
         network,
         Batches(images, data.targets, batch_size, partial(stream, ORDER), prepare),
@@ -185,9 +192,10 @@ def learn(
             "learning_rate": float(f"{epoch.learning_rate:.6g}"),
             "batch_loss": round(epoch.loss, 6),
             **score(network, *train_sample, "train", epoch.number),
-            **score(network, data.validation_images, data.validation_targets, "validation", epoch.number),
+            **score(network, *validation, "validation", epoch.number),
         }
-        yield Trained(network, row, epoch.state)
+        on_pixels.load(network.parameters() | {"W1": inputs.fold(network.dense[0].W)})
+        yield Trained(on_pixels, row, epoch.state)
 
 
 def model_arrays(network: Network, settings: Settings, inputs: TrainingInputs) -> dict[str, Any]:

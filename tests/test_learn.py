@@ -6,6 +6,9 @@ import numpy as np
 import project
 import pytest
 
+from stages.nn.exact import FAST
+from stages.nn.frequencies import LowFrequencies
+from stages.nn.losses import softmax_cross_entropy
 from stages.pipeline import params
 from stages.train import Data, learn
 
@@ -92,6 +95,26 @@ def test_exact_and_fast_learn_alike():
     exact, fast = (list(learn(DATA, settings(arithmetic=name)))[-1] for name in ("exact", "fast"))
     np.testing.assert_allclose(exact.network.theta, fast.network.theta, atol=1e-4)
     assert not np.array_equal(exact.network.theta, fast.network.theta)
+
+
+@pytest.mark.parametrize("hidden", [[], [8], [8, 6]], ids=str)
+@pytest.mark.parametrize("name", ["exact", "fast"])
+def test_a_network_on_low_frequencies_becomes_one_on_pixels(hidden, name):
+    options = settings(frequencies=4, hidden=hidden, arithmetic=name, epochs=6, dropout=0.1, averaging=0.9)
+    *_, trained = learn(DATA, options)
+    assert trained.network.dense[0].W.shape[0] == 20
+    logits = trained.network.predict(DATA.validation_images)
+    loss, _ = softmax_cross_entropy(logits, DATA.validation_targets)
+    assert loss == pytest.approx(trained.row["validation_loss"], abs=1e-5)
+    waves = LowFrequencies((4, 5), 4, FAST)
+    W = trained.network.dense[0].W
+    np.testing.assert_allclose(waves.fold(waves.project(W)), W, atol=1e-5)  # there is nothing above them
+
+
+def test_all_frequencies_are_all_pixels():
+    *_, waves = learn(DATA, settings(frequencies=9, arithmetic="fast", augmentation=None))
+    *_, pixels = learn(DATA, settings(frequencies=None, arithmetic="fast", augmentation=None))
+    np.testing.assert_allclose(waves.network.theta, pixels.network.theta, atol=1e-4)
 
 
 def test_a_batch_size_of_null_is_the_whole_set():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-EXPECTED = "7b6c3184e0c9ff89babf4baae5697430ad1c724470b0fe02f56f638e565fbe98"
+EXPECTED = "a95de4c1b6fa7f4de9517919e633e9993acc6e04f3ee3ad0b52bae4a1d50ffff"
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
@@ -23,6 +23,7 @@ from stages.dataset.augment import Augmentation  # noqa: E402
 from stages.dataset.batches import Batches  # noqa: E402
 from stages.dataset.deskew import remove_skew  # noqa: E402
 from stages.nn.exact import ARITHMETICS, check_machine  # noqa: E402
+from stages.nn.frequencies import LowFrequencies, Pixels  # noqa: E402
 from stages.nn.initializers import INITIALIZERS  # noqa: E402
 from stages.nn.layers import ACTIVATIONS  # noqa: E402
 from stages.nn.losses import smooth_labels, softmax, softmax_cross_entropy  # noqa: E402
@@ -55,14 +56,17 @@ def digest(arithmetic):
     images = remove_skew(fixture("train-images-idx3-ubyte", 16).reshape(-1, 28, 28))
     labels = fixture("train-labels-idx1-ubyte", 8)
     x, targets = normalize(images, *pixel_statistics(images)), one_hot(labels, 10)
-    warps = Augmentation((28, 28), rotation=5.0, scaling=0.1, shear=0.05, shift=1.0, elastic=0.6)
+    low = LowFrequencies((28, 28), 16, ARITHMETICS[arithmetic])
 
     def prepare(images, targets, epoch, block):
-        return warps(images, np.random.default_rng([4, epoch, block])), smooth_labels(targets, 0.05)
+        warped = warps(images, np.random.default_rng([4, epoch, block]))
+        return inputs.transform(warped), smooth_labels(targets, 0.05)
 
-    for hidden, (optimizer, activation, initializer, schedule) in itertools.product(([], [48], [40, 24]), trainings()):
+    networks = [(Pixels((28, 28)), []), (low, [48]), (Pixels((28, 28)), [40, 24])]
+    for (inputs, hidden), (optimizer, activation, initializer, schedule) in itertools.product(networks, trainings()):
+        warps = Augmentation((28, 28), 5.0, 0.1, 0.05, 1.0, 0.6, inputs.resolution)
         network = multilayer_perceptron(
-            [784, *hidden, 10], activation, 0.2 * bool(hidden), 0.1, arithmetic=ARITHMETICS[arithmetic]
+            [inputs.F, *hidden, 10], activation, 0.2 * bool(hidden), 0.1, arithmetic=ARITHMETICS[arithmetic]
         )
         network.initialize(INITIALIZERS[initializer], np.random.default_rng(1))
         batches = Batches(x, targets, 64, lambda epoch: np.random.default_rng([2, epoch]), prepare)
@@ -80,9 +84,10 @@ def digest(arithmetic):
             dropout_rng=lambda epoch: np.random.default_rng([3, epoch]),
         ):
             add(epoch.loss)
-        logits = network.predict(x)
+        logits = network.predict(inputs.transform(x))
         loss, _ = softmax_cross_entropy(logits, targets, network.arithmetic)
-        for values in (network.theta, softmax(logits, network.arithmetic), loss):
+        folded = inputs.fold(network.dense[0].W)
+        for values in (network.theta, folded, softmax(logits, network.arithmetic), loss):
             add(values)
     return result.hexdigest()
 

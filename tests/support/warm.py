@@ -111,7 +111,10 @@ class Run(socketserver.StreamRequestHandler):
                 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
                 code = 0
         except SystemExit as end:
-            code = int(end.code or 0)
+            code = end.code or 0
+            if isinstance(code, str):
+                print(code, file=sys.stderr)
+                code = 1
         except BaseException:
             traceback.print_exc()
         sys.stdout.flush()

@@ -34,6 +34,7 @@ OTHER = {
         "clip_norm": 0.1,
         "averaging": 0.9,
         "augmentation": {"rotation": 5.0, "scaling": 0.1, "shear": 0.1, "shift": 1.0, "elastic": 0.5},
+        "frequencies": 8,
         "arithmetic": "fast",
         "blas_threads": 2,
     },
