@@ -89,8 +89,7 @@ class LowFrequencies(Pixels):
 @cache
 def waves(n: int, points: int, frequencies: int) -> np.ndarray:
     """Return the waves (frequencies, points) along n pixels, sampled at so many points; of length 1 at n points."""
-    k = np.arange(min(n, frequencies))[:, None]
-    i = np.arange(points) + 0.5
-    amplitude = np.where(k == 0, np.sqrt(1 / n), np.sqrt(2 / n)) * (n / points)
-    result: np.ndarray = amplitude * cos(np.pi / points * (k * i))
+    k, i = np.arange(min(n, frequencies)), np.arange(points) + 0.5
+    amplitude = np.sqrt((1 + (k > 0)) / n) * (n / points)
+    result: np.ndarray = amplitude[:, np.newaxis] * cos(np.pi / points * np.outer(k, i))
     return result

@@ -77,7 +77,8 @@ def train_step(
         grad *= min(1.0, clip_norm / max(norm, 1e-30))
     if optimizer.decoupled:
         network.weights *= 1 - learning_rate * weight_decay
-    theta -= learning_rate * optimizer.direction(grad)
+    np.multiply(optimizer.direction(grad), learning_rate, out=grad)  # the step, in the place of the gradient
+    theta -= grad
     return loss
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from zc.lockfile import LockError, LockFile
 
-from stages.pipeline import files, params
+from stages.pipeline import files, kernels, params
 
 LOCK = Path(".dvc/tmp/stage.lock")
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
@@ -34,6 +34,7 @@ def run(function: Callable[..., None]) -> None:
     name = function.__name__
     try:
         open_streams()
+        kernels.use_widest()
         signal.signal(signal.SIGTERM, terminate)
         end_with_dvc()
         check_directory()

@@ -1,0 +1,34 @@
+"""Multiply matrices with the widest kernels that the processor can run.
+
+OpenBLAS, which comes with NumPy, chooses its kernels by the model of the processor. For a model that it does not know it
+takes kernels of half the width: OpenBLAS 0.3.31 on an AMD Zen 5, for one, where the wide ones are 1.5 times as fast. It
+reads a choice from the environment, but only once, when NumPy is imported.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from threadpoolctl import threadpool_info
+
+CHOICE = "OPENBLAS_CORETYPE"
+NARROW = {"Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen"}  # at most 256 bits
+WIDE, NEEDS = "SkylakeX", {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}  # 512 bits
+CPUINFO = Path("/proc/cpuinfo")  # on Linux
+
+
+def use_widest() -> None:
+    """Start this process anew with wide kernels, if it has narrow ones and the processor has the instructions.
+
+    The user's own choice is respected, and a system that does not tell what the processor has is left alone.
+    """
+    chosen = {library.get("architecture") for library in threadpool_info() if library["internal_api"] == "openblas"}
+    if CHOICE not in os.environ and chosen and chosen <= NARROW and instructions() >= NEEDS:
+        os.environ[CHOICE] = WIDE
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def instructions() -> set[str]:
+    """Return the processor's instruction sets by the names that Linux gives them; none on other systems."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
