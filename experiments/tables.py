@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -19,6 +20,8 @@ from experiments import recipes, results
 from experiments.recipes import Recipe, Trial
 from experiments.results import Row
 from stages.dataset import augment, idx
+from stages.nn.exact import FAST
+from stages.nn.frequencies import LowFrequencies, Pixels
 from stages.pipeline import files, params, stage
 from stages.pipeline.yaml_reader import load
 from stages.report import figures
@@ -59,7 +62,9 @@ def tables() -> None:
     files.write_text(README, between_marks(README.read_text(encoding="utf-8"), table))
     files.write_text("experiments/ablations.md", "\n".join(ablation_pages(known, rows, trials)))
     save("error_by_recipe", error_by_recipe({name: rows[name] for name in known if known[name].goal and rows[name]}))
-    save("augmentations", augmentations(idx.read(DIGITS)[0]))
+    digits = idx.read(DIGITS)
+    save("augmentations", augmentations(digits[0]))
+    save("frequencies", frequencies(digits[[0, 1, 4]]))
 
 
 def provenance(names: list[str], rows: Rows, trials: list[Trial]) -> str:
@@ -211,18 +216,37 @@ def augmentations(image: np.ndarray) -> Figure:
         warp = augment.Augmentation(image.shape, **amounts)
         rng = np.random.default_rng(column)
         for row in range(4):
-            pixels = image.reshape(1, -1).astype(np.float32)
-            if warp:
-                warp(pixels, rng)
-            axes = grid[row, column]
-            axes.imshow(255 - pixels.reshape(image.shape), cmap="gray", vmin=0, vmax=255)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            show(grid[row, column], warp(image.reshape(1, -1).astype(np.float32), rng).reshape(image.shape))
             if row == 0:
-                axes.set_title(name, loc="center")
+                grid[row, column].set_title(name, loc="center")
     figure.suptitle("A digit under each augmentation, exaggerated; last, as in training", x=0.01, ha="left")
     return figure
+
+
+@figures.styled
+def frequencies(images: np.ndarray) -> Figure:
+    """What is left of digits (n, rows, columns) when only their low frequencies are."""
+    counts = (4, 8, 12, 16, 28, None)
+    figure = Figure(figsize=(9, 1.4 * len(images) + 0.9))
+    grid = figure.subplots(len(images), len(counts))
+    x = images.reshape(len(images), -1).astype(np.float64)
+    for column, count in enumerate(counts):
+        inputs = LowFrequencies(images.shape[1:], count, FAST) if count else Pixels(images.shape[1:])
+        coarse = inputs.fold(inputs.transform(x).T).T
+        for row, image in enumerate(coarse.reshape(images.shape)):
+            show(grid[row, column], image)
+        title = f"below {count}:\n{inputs.F} numbers" if count else f"all:\n{inputs.F} pixels"
+        grid[0, column].set_title(title, loc="center")
+    figure.suptitle("What is left of a digit when only its low frequencies are", x=0.01, ha="left")
+    return figure
+
+
+def show(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image of pixels from 0, paper, to 255, ink."""
+    axes.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
 
 
 if __name__ == "__main__":

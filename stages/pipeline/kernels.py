@@ -1,7 +1,7 @@
 """Multiply matrices with the widest kernels that the processor can run.
 
-OpenBLAS, which comes with NumPy, chooses its kernels by the model of the processor. For a model that it does not know it
-takes kernels of half the width: OpenBLAS 0.3.31 on an AMD Zen 5, for one, where the wide ones are 1.5 times as fast. It
+OpenBLAS, which comes with NumPy, chooses its kernels by the model of the processor. For a model that it does not know,
+it takes kernels of half the width: OpenBLAS 0.3.31 on an AMD Zen 5, say, where the wide ones are 1.5 times as fast. It
 reads a choice from the environment, but only once, when NumPy is imported.
 """
 

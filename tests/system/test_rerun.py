@@ -18,6 +18,7 @@ OTHER = {
     "preprocess": {"seed": 1, "validation_size": 80, "deskew": False},
     "train": {
         "seed": 1,
+        "frequencies": 8,
         "hidden": [12],
         "activation": "tanh",
         "initializer": "glorot_uniform",
@@ -34,7 +35,6 @@ OTHER = {
         "clip_norm": 0.1,
         "averaging": 0.9,
         "augmentation": {"rotation": 5.0, "scaling": 0.1, "shear": 0.1, "shift": 1.0, "elastic": 0.5},
-        "frequencies": 8,
         "arithmetic": "fast",
         "blas_threads": 2,
     },
