@@ -5,8 +5,12 @@ the model. This stage checks every section first, and looks up the data set in t
 imports the others: their signatures are what it checks against.
 """
 
+import sys
+from typing import Any
+
 from stages.evaluate import evaluate
 from stages.fetch import fetch, find_dataset
+from stages.nn.optimizers import OPTIMIZERS
 from stages.pipeline import files, params, stage
 from stages.plot import plot
 from stages.preprocess import preprocess
@@ -17,7 +21,16 @@ def validate() -> None:
     """Check all of params.yaml; write data/validated, always with the same content, so that nothing else reruns."""
     settings = params.check([fetch, preprocess, train, evaluate, plot])
     find_dataset(settings["fetch"]["dataset"])
+    check_learning_rate(**settings["train"])
     files.write_text("data/validated", "params.yaml is valid\n")
+
+
+def check_learning_rate(*, optimizer: str, learning_rate: float, **others: Any) -> None:
+    """Warn on standard error about a learning rate that is unusual for the optimizer."""
+    low, high = OPTIMIZERS[optimizer].usual_rates
+    if not low <= learning_rate <= high:
+        message = f"train.learning_rate is {learning_rate:g}; for {optimizer}, {low:g} to {high:g} is usual"
+        print(f"validate: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

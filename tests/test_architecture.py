@@ -17,7 +17,7 @@ LIBRARIES = {
     "dataset": {"numpy"},
     "download": {"requests", "urllib3", "pypi_simple"},
     "report": {"numpy", "matplotlib"},
-    "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "typing_extensions", "yaml", "zc"},
+    "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "threadpoolctl", "typing_extensions", "yaml", "zc"},
 }
 
 

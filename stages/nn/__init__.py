@@ -10,5 +10,6 @@ Throughout this package:
     dA              dL/dA, the gradient of the loss L with respect to A; it has the shape of A
     theta, grad     all W and b of a network as one vector, and its gradient dL/dtheta        (P,)
 
-Read it in this order: layers, losses, network, optimizers, schedules, training.
+Read it in this order: layers, losses, network, optimizers, schedules, training; then exact, which makes the results the
+same on every machine, and frequencies, which makes them faster.
 """

@@ -12,11 +12,13 @@ import numpy as np
 class Optimizer:
     """Turns gradients into directions.
 
-    `decoupled` says that weight decay acts on theta directly, not through the gradient. `state_names` are the
-    attributes that make up its state, for `state_dict` and `load_state_dict`.
+    `decoupled` says that weight decay acts on theta directly, not through the gradient. `usual_rates` are the smallest
+    and the largest learning rate that usually work. `state_names` are the attributes that make up its state, for
+    `state_dict` and `load_state_dict`.
     """
 
     decoupled = False
+    usual_rates = (0.001, 1.0)
     state_names: tuple[str, ...] = ()
 
     def direction(self, grad: np.ndarray) -> np.ndarray:
@@ -75,6 +77,7 @@ class Nesterov(Momentum):
 class Adam(Optimizer):
     """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
 
+    usual_rates = (0.00001, 0.01)  # every direction has about unit length per parameter
     state_names = ("m", "v", "power1", "power2")
     m: np.ndarray | None = None
     power1: float | np.ndarray = 1.0  # beta1^t after t steps; C libraries do not agree on the last bit of a power
