@@ -167,7 +167,7 @@ def flow() -> Figure:
     boxes = ("Dense\n$W_1$, $b_1$", "ReLU", "Dense\n$W_2$, $b_2$", "softmax,\nloss")
     values = (("x", "(20, 784)"), ("h", "(20, 16)"), ("a", "(20, 16)"), ("z", "(20, 10)"), ("L", "a number"))
     for number, text in enumerate(boxes):
-        at = 2 + 3 * number
+        at = 2.0 + 3 * number
         axes.add_patch(FancyBboxPatch((at - 0.75, -0.5), 1.5, 1, boxstyle="round,pad=0.06", fc="white", ec=INK))
         axes.text(at, 0, text, ha="center", va="center")
         if "Dense" in text:

@@ -65,6 +65,11 @@ class Recorder(doctest.DocTestRunner):
 
     report_failure = report_success
 
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, error: Any
+    ) -> None:
+        raise error[1]
+
 
 def lesson(text: str) -> doctest.DocTest:
     """Return the code of a page; the fences around it are no output."""
