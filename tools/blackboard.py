@@ -158,11 +158,11 @@ def probabilities() -> Figure:
 @styled
 def flow() -> Figure:
     """The network as a chain: values forward, gradients backward."""
-    figure = Figure(figsize=(9, 2.5))
+    figure = Figure(figsize=(9, 2.3))
     axes = figure.subplots()
     axes.axis("off")
     axes.set_xlim(-0.6, 13.6)
-    axes.set_ylim(-2.2, 1.7)
+    axes.set_ylim(-1.9, 1.7)
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 1.4}
     boxes = ("Dense\n$W_1$, $b_1$", "ReLU", "Dense\n$W_2$, $b_2$", "softmax,\nloss")
     values = (("x", "(20, 784)"), ("h", "(20, 16)"), ("a", "(20, 16)"), ("z", "(20, 10)"), ("L", "a number"))
@@ -190,13 +190,13 @@ def flow() -> Figure:
 @styled
 def shapes() -> Figure:
     """The three matrix products of a dense layer, as rectangles."""
-    N, D, M = ("N", 3.0), ("D", 7.0), ("M", 2.0)
+    N, D, M = ("N", 3.0), ("D", 7.0), ("M", 2.4)
     products = (
         ("forward", ("x", N, D), ("W", D, M), ("y", N, M)),
         ("gradient of W", ("$x^T$", D, N), ("dy", N, M), ("dW", D, M)),
         ("gradient of x", ("dy", N, M), ("$W^T$", M, D), ("dx", N, D)),
     )
-    figure = Figure(figsize=(9, 2.3))
+    figure = Figure(figsize=(9, 1.9))
     axes = figure.subplots()
     left = 0.0
     for title, *matrices in products:
@@ -212,7 +212,7 @@ def shapes() -> Figure:
             left += columns + 2.7
         left += 1.5
     axes.set_xlim(-1, left - 3.5)
-    axes.set_ylim(-3.8, 7)
+    axes.set_ylim(-3.6, 6.6)
     axes.set_aspect("equal")
     axes.axis("off")
     return figure
@@ -223,8 +223,8 @@ def descent() -> Figure:
     """The loss as a function of one weight, and over ten steps of three lengths."""
     network = untrained()
     loss = loss_and_gradient(network, x, targets)
-    W, (i, j) = network.dense[0].W, np.unravel_index(np.abs(network.dense[0].dW).argmax(), network.dense[0].W.shape)
-    slope, start = network.dense[0].dW[i, j], network.theta.copy()
+    W, i, j = network.dense[0].W, 14 * 28 + 14, 7  # the weight that the page nudges
+    weight, slope, start = W[i, j], network.dense[0].dW[i, j], network.theta.copy()
     figure = Figure(figsize=(9, 3.4))
     left, right = figure.subplots(1, 2)
     nudges, losses = np.linspace(-1.5, 1.5, 121), []
@@ -232,18 +232,17 @@ def descent() -> Figure:
         network.theta[:] = start
         W[i, j] += nudge
         losses.append(softmax_cross_entropy(network.forward(x), targets)[0])
-    left.plot(start[i * 16 + j] + nudges, losses, color=BLUE)
-    left.plot(start[i * 16 + j] + nudges[35:86], loss + slope * nudges[35:86], "--", color=RED)
-    left.plot(start[i * 16 + j], loss, "o", color=RED)
+    left.plot(weight + nudges, losses, color=BLUE)
+    left.plot(weight + nudges[35:86], loss + slope * nudges[35:86], "--", color=RED)
+    left.plot(weight, loss, "o", color=RED)
     left.set_title("loss against one weight; dashed: its slope")
     left.set_xlabel(f"$W_1$[{i}, {j}]")
-    for rate, color, verdict in ((0.002, GRAY, ": short"), (0.02, BLUE, ""), (0.2, ORANGE, ": too long")):
+    for rate, color in ((0.002, GRAY), (0.02, BLUE), (0.2, ORANGE)):
         network.theta[:] = start
         losses = [train_step(network, x, targets, GradientDescent(), rate) for _ in range(11)]
         right.plot(losses, color=color, marker="o", markersize=3.5)
-        right.annotate(
-            f"{rate:g}{verdict}", (10, losses[-1]), xytext=(7, 0), textcoords="offset points", color=color, va="center"
-        )
+        step = int(np.argmax(losses)) or 10  # the label is at the peak, or at the end
+        right.annotate(f"{rate:g}", (step, losses[step]), (7, 0), textcoords="offset points", color=color, va="center")
     right.set_title("loss over ten steps, for three learning rates")
     right.set_xlabel("step")
     right.set_ylim(bottom=0)
