@@ -21,7 +21,6 @@ from stages.pipeline import files, stage, yaml_reader
 from tools.md5 import md5
 
 LOCK = Path("dvc.lock")
-RWLOCK = Path(".dvc/tmp/rwlock")
 RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")
 CATALOG = Path("data/catalog.yaml")
@@ -71,12 +70,13 @@ class Examination:
 
     def locks(self) -> Iterator[Fault]:
         """Check DVC's lock; OSError when its holder is running."""
-        if not RWLOCK.exists():
+        rwlock = Path(run("dvc", "root").strip(), ".dvc/tmp/rwlock")
+        if not rwlock.exists():
             return
         try:
-            held: ReadersAndWriters = files.read_json(RWLOCK, ReadersAndWriters)
+            held: ReadersAndWriters = files.read_json(rwlock, ReadersAndWriters)
         except ValueError:
-            yield Fault(f"{RWLOCK}: a truncated lock of DVC", [remove(RWLOCK)])
+            yield Fault(f"{rwlock}: a truncated lock of DVC", [remove(rwlock)])
             return
         holders = [*held.write.values(), *(holder for readers in held.read.values() for holder in readers)]
         for holder in holders:
@@ -84,7 +84,7 @@ class Examination:
                 raise OSError(f"`{holder.cmd}` is running here, process {holder.pid}: try again when it has ended")
         if holders:
             gone = ", ".join(sorted({str(holder.pid) for holder in holders}))
-            yield Fault(f"{RWLOCK}: a lock of DVC whose process has ended ({gone})", [remove(RWLOCK)])
+            yield Fault(f"{rwlock}: a lock of DVC whose process has ended ({gone})", [remove(rwlock)])
 
     def unfinished(self) -> Iterator[Fault]:
         """Find files that a killed stage or a killed DVC was writing."""

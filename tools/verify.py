@@ -64,7 +64,7 @@ def different(recorded: dict[str, Any], found: dict[str, Any]) -> list[tuple[str
 
 def main() -> None:
     """Print what differs between the committed dvc.lock and the one here; exit code 1 if it should not."""
-    committed = subprocess.run(["git", "show", "HEAD:dvc.lock"], capture_output=True, text=True, check=True).stdout
+    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], capture_output=True, text=True, check=True).stdout
     differences = different(parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0])
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")

@@ -1,0 +1,91 @@
+"""Where the project can be: in a directory of a larger repository, a Git submodule, a Git worktree."""
+
+import shutil
+
+import project
+import pytest
+
+
+def must(root, *command):
+    """Run a command, which must succeed; return what it prints."""
+    result = project.run(root, *command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def commit(root):
+    must(root, "git", "add", "--all")
+    must(root, "git", "commit", "--quiet", "--message", "All")
+
+
+def started(root):
+    """A Git repository at `root`."""
+    root.mkdir(exist_ok=True)
+    must(root, "git", "init", "--quiet", "--initial-branch", "main")
+    for name, value in (("user.name", "Test"), ("user.email", "test@example.org")):
+        must(root, "git", "config", name, value)
+    return root
+
+
+def subdirectory(tmp_path):
+    """A directory of a repository whose DVC is at the top."""
+    top = started(tmp_path / "mono")
+    must(top, "dvc", "init", "--quiet")
+    must(top, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    project.make(top / "digits")
+    shutil.rmtree(top / "digits/.dvc")
+    commit(top)
+    return top, "digits"
+
+
+def submodule(tmp_path):
+    """A submodule of a repository that does not use DVC."""
+    project.make(started(tmp_path / "origin"))
+    commit(tmp_path / "origin")
+    top = started(tmp_path / "top")
+    must(top, "git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../origin", "digits")
+    commit(top)
+    return top, "digits"
+
+
+def worktree(tmp_path):
+    """Another worktree of a clone."""
+    project.make(started(tmp_path / "origin"))
+    commit(tmp_path / "origin")
+    must(tmp_path / "origin", "git", "worktree", "add", "-b", "side", "../side")
+    return tmp_path, "side"
+
+
+@pytest.mark.parametrize("place", [subdirectory, submodule, worktree])
+def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path, place):
+    top, name = place(tmp_path)
+    there = top / name
+    own = (there / ".dvc").exists()
+
+    def run(command):
+        return must(top, "sh", "-c", f"cd {name} && {command}")
+
+    root = run("dvc root")
+    assert run("dvc repro").count("Running stage") == 6
+    assert run("dvc root") == root == ("." if own else "..") + "\n"
+    assert (there / ".dvc").exists() == own
+    assert run("dvc repro").endswith("Data and pipelines are up to date.\n")
+    assert run("dvc status") == "Data and pipelines are up to date.\n"
+    assert run("git status --short") != ""
+    run("git add --all && git commit --quiet --message Results")
+    assert run("python -m tools.verify") == "Every output is the recorded one, bit for bit.\n"
+    assert run("python -m tools.doctor").startswith("All is well: 21 outputs, 16 cache objects, 4 original files are ")
+    if not own:
+        run("dvc push")
+        assert len([path for path in (tmp_path / "store").rglob("*") if path.is_file()]) == 16
+        assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
+    for temp in ("", "--temp "):
+        assert "Running stage 'train'" in run(f"dvc exp run {temp}--name e{len(temp)} -S train.seed={len(temp) + 3}")
+    assert (there / ".dvc").exists() == own
+    run("git restore . && dvc checkout")
+    run("git diff --exit-code . && dvc repro")
+    rwlock = (there if own else top) / ".dvc/tmp/rwlock"
+    rwlock.write_text("{")
+    fault = project.run(top, "sh", "-c", f"cd {name} && python -m tools.doctor")
+    path = ".dvc/tmp/rwlock" if own else "../.dvc/tmp/rwlock"
+    assert fault.stdout.startswith(f"{path}: a truncated lock of DVC\n    rm -f {path}\n"), fault
