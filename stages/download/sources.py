@@ -136,7 +136,7 @@ class Downloader:
     def read(self, file: File, source: Source) -> bytes:
         """Return what a source has for `file`, decompressed, not yet verified."""
         if source.directory is not None:
-            data = read_local(file, Path(source.directory))
+            data = read_local(file, Path(os.path.expanduser(source.directory)))  # noqa: PTH111 (no RuntimeError)
         elif source.package is not None:
             data = read_member(self.archive(source.package), source.package.members.get(file.name, file.name))
         else:
@@ -190,7 +190,8 @@ def read_local(file: File, directory: Path) -> bytes:
         if path.is_file():
             with path.open("rb") as stream:
                 return stream.read(file.bytes + OVERHEAD)
-    raise ValueError(f"no {file.name} or {file.name}.gz in it" if directory.is_dir() else "no such directory")
+    missing = f"no {file.name} or {file.name}.gz in" if directory.is_dir() else "no directory"
+    raise ValueError(f"{missing} {directory.absolute()}")
 
 
 def read_member(archive: bytes, name: str) -> bytes:

@@ -385,8 +385,8 @@ def test_a_directory_is_read_without_a_connection(tmp_path, monkeypatch, downloa
         downloader.download(File("labels", 1, "0" * 64), [missing, present])
     assert downloader.download(FILE, [missing, present]) == (GOOD, present)
     assert downloader.lines == [
-        f"{tmp_path}/none: skipped, no such directory",
-        f"{tmp_path}: skipped, no labels or labels.gz in it",
+        f"{tmp_path}/none: skipped, no directory {tmp_path}/none",
+        f"{tmp_path}: skipped, no labels or labels.gz in {tmp_path}",
     ]
 
 

@@ -174,8 +174,8 @@ def test_fetch_lists_every_source_that_it_tried(copy):
     repro_fails(
         copy,
         "fetch: train-images-idx3-ubyte: no source has it",
-        "fetch:   nowhere: no such directory",
-        "fetch:   tests/fixture: no such directory",
+        f"fetch:   nowhere: no directory {copy}/nowhere\n",
+        f"fetch:   tests/fixture: no directory {copy}/tests/fixture\n",
         "set fetch.directory",
     )
 
