@@ -1,4 +1,4 @@
-"""Where the project can be: in a directory of a larger repository, a Git submodule, a Git worktree."""
+"""Where the project can be: in a directory of a larger repository, a Git submodule, a Git worktree, on Windows."""
 
 import shutil
 
@@ -89,3 +89,18 @@ def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path
     fault = project.run(top, "sh", "-c", f"cd {name} && python -m tools.doctor")
     path = ".dvc/tmp/rwlock" if own else "../.dvc/tmp/rwlock"
     assert fault.stdout.startswith(f"{path}: a truncated lock of DVC\n    rm -f {path}\n"), fault
+
+
+def test_git_on_windows_changes_no_line_end(copy, tmp_path):
+    """A clone whose Git is set up as on Windows has the same bytes, so nothing runs again and no digest changes."""
+    commit(started(copy))
+    clone = tmp_path / "clone"
+    windows = ("--config", "core.autocrlf=true", "--config", "core.eol=crlf")
+    must(tmp_path, "git", "clone", "--quiet", *windows, str(copy), "clone")
+    (clone / ".dvc/cache").symlink_to(copy / ".dvc/cache")
+    must(clone, "dvc", "checkout")
+    assert project.repro(clone) == []
+    assert must(clone, "git", "status", "--short", "--untracked-files=no") == ""
+    names = must(copy, "git", "ls-files").splitlines()
+    assert {".gitattributes", "dvc.lock", "params.yaml", "reports/history.csv", "stages/train.py"} <= set(names)
+    assert [name for name in names if (clone / name).read_bytes() != (copy / name).read_bytes()] == []
