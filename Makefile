@@ -58,6 +58,12 @@ lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirem
 clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
+# DVC refuses to run without Git unless it is configured.
+repro bench recipes: git
+.PHONY: git
+git: .venv/installed
+	@python -m tools.git
+
 # The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
 # that failed is repeated. The scripts of an environment contain its path, and pyvenv.cfg the command that made it: one
 # that was moved or copied is made anew, and so is one whose Python is gone.

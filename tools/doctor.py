@@ -6,7 +6,6 @@ Nothing is changed here: each fault is reported with the commands that fix it, a
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import TypeAdapter
 from voluptuous import Invalid
 
 from stages.pipeline import files, stage, yaml_reader
+from tools.git import git, run
 from tools.md5 import md5
 
 LOCK = Path("dvc.lock")
@@ -209,22 +209,6 @@ def is_dvc(pid: int) -> bool:
         return True
     except psutil.NoSuchProcess:
         return False
-
-
-def run(*command: str) -> str:
-    """Return what a command prints; OSError with the first line of its error message when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(f"{' '.join(command[-3:])}: {(done.stderr.strip() or 'failed').splitlines()[0]}")
-    return done.stdout
-
-
-def git(*arguments: str) -> str:
-    """Return what Git prints, nothing when it fails: a copy may not be a repository."""
-    try:
-        return run("git", *arguments)
-    except OSError:
-        return ""
 
 
 def doctor() -> None:

@@ -1,4 +1,4 @@
-"""Where the project can be: in a directory of a larger repository, a Git submodule, a Git worktree, on Windows."""
+"""Where the project can be: inside another repository, a Git submodule or worktree, without Git, on Windows."""
 
 import shutil
 
@@ -104,3 +104,46 @@ def test_git_on_windows_changes_no_line_end(copy, tmp_path):
     names = must(copy, "git", "ls-files").splitlines()
     assert {".gitattributes", "dvc.lock", "params.yaml", "reports/history.csv", "stages/train.py"} <= set(names)
     assert [name for name in names if (clone / name).read_bytes() != (copy / name).read_bytes()] == []
+
+
+def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, tmp_path):
+    """As after "Download ZIP"; then with a repository, and with a commit."""
+    root = tmp_path / "download"
+    project.make(root)
+    assert "is not a git repository" in project.run(root, "dvc", "repro").stderr
+    for _ in range(2):
+        said = must(root, "python", "-m", "tools.git")
+        assert said.startswith("There is no Git repository here; .dvc/config.local says so to DVC.")
+    assert project.repro(root) == project.STAGES
+    assert project.repro(root) == []
+    assert "accuracy" in must(root, "dvc", "metrics", "show")
+    assert must(root, "python", "-m", "tools.doctor").startswith("All is well")
+    for command in ("exp run", "metrics diff", "params diff", "plots diff"):  # what the message names, besides make
+        assert f"`dvc {command}`" in said or "`dvc exp`" in said
+        assert project.run(root, "dvc", *command.split()).returncode != 0
+    verified = project.run(root, "python", "-m", "tools.verify")
+    assert (verified.returncode, verified.stderr.count("\n")) == (1, 1)
+    assert verified.stderr.startswith("verify: Git's HEAD has no dvc.lock to compare with")
+
+    started(root)
+    assert must(root, "python", "-m", "tools.git").startswith("The Git repository has no commit yet. `dvc exp` and ")
+    assert project.repro(root) == []
+    assert "Empty git repo" in project.run(root, "dvc", "exp", "run").stderr
+    commit(root)
+    assert must(root, "python", "-m", "tools.git") == ""
+    must(root, "dvc", "exp", "run", "--name", "first", "-S", "train.seed=1")
+    assert "first" in must(root, "dvc", "exp", "list")
+    must(root, "python", "-m", "tools.verify")
+
+
+def test_in_a_repository_nothing_is_configured(finished):
+    assert project.run(finished, "python", "-m", "tools.git").stdout.startswith("The Git repository has no commit yet.")
+    assert not (finished / ".dvc/config.local").exists()
+
+
+def test_without_dvc_it_is_dvc_that_says_so(tmp_path):
+    project.make(tmp_path)
+    shutil.rmtree(tmp_path / ".dvc")
+    assert must(tmp_path, "python", "-m", "tools.git").startswith("There is no Git repository here")
+    assert "you are not inside of a DVC repository" in project.run(tmp_path, "dvc", "repro").stderr
+    assert not (tmp_path / ".dvc/config.local").exists()
