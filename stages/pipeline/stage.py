@@ -19,7 +19,7 @@ from zc.lockfile import LockError, LockFile
 
 from stages.pipeline import files, kernels, params
 
-LOCK = Path(".dvc/tmp/stage.lock")
+LOCK = Path("data/.stage.lock")  # .dvc may be that of a directory above
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
 # What bad input, a bad environment or a bad parameter raises. Anything else is a bug and keeps its traceback.
 EXPECTED = (ValueError, OSError, MemoryError, ArithmeticError, psutil.Error)

@@ -136,7 +136,8 @@ def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (code, said)
-    assert {path.name for path in tmp_path.iterdir()} == {".dvc", "dvc.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "dvc.yaml"}
+    assert list((tmp_path / "data").iterdir()) == [tmp_path / stage.LOCK]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups and signals are those of Unix")

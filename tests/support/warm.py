@@ -111,10 +111,10 @@ class Run(socketserver.StreamRequestHandler):
                 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
                 code = 0
         except SystemExit as end:
-            code = end.code or 0
-            if isinstance(code, str):
-                print(code, file=sys.stderr)
-                code = 1
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            else:
+                code = end.code or 0
         except BaseException:
             traceback.print_exc()
         sys.stdout.flush()

@@ -95,6 +95,20 @@ def test_after_dvc_pull_a_clone_has_nothing_to_run(walk):
     assert (walk.parent / "colleague/models/network.npz").read_bytes() == (walk / "models/network.npz").read_bytes()
 
 
+def test_the_model_is_read_from_another_directory_in_python(walk):
+    code = re.search(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    result = project.run(walk.parent / "app", sys.executable, "-W", "error", "-c", code)
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((walk / "reports/metrics.json").read_text())
+    assert result.stdout.splitlines() == [
+        "Drawn digits, weights of the first layer: (784, 256)",
+        "hidden layers: [256]",
+        f"accuracy: {metrics['accuracy']}",
+    ]
+    model = (walk / "models/network.npz").read_bytes()
+    assert [path.read_bytes() for path in sorted((walk.parent / "app").glob("*.npz"))] == [model, model]
+
+
 def test_after_the_page_the_workspace_is_clean_and_up_to_date(walk):
     status = project.run(walk, "git", "status", "--short", "--branch")
     assert status.stdout.splitlines() == ["## main...origin/main [ahead 2]"]
