@@ -37,6 +37,8 @@ STYLE: dict[Any, Any] = {
     "figure.titleweight": "bold",
     "figure.constrained_layout.use": True,
 }
+# A confusion matrix has counts up to so many classes, names up to so many, and shows all classes up to so many.
+COUNTED, NAMED, SHOWN = 26, 64, 256
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -109,30 +111,14 @@ def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None
 
 @styled
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts (K, K) of predicted classes (columns) for each actual class (row). Only the mistakes are colored."""
+    """Counts (K, K) of predicted classes (columns) for each actual class (row). Only the mistakes are colored.
+
+    The figure has a bounded size: with more classes, first the counts are left out, then the names, and in the end
+    all but the most confused classes.
+    """
     K = len(classes)
-    mistakes = counts * ~np.eye(K, dtype=bool)
-    size = 3.0 + 0.48 * K
-    figure = Figure(figsize=(size + 0.8, size))
-    axes = figure.subplots()
-    rates = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    darkest = max(float(rates.max()), 0.1) * 1.25
-    image = axes.imshow(rates, cmap="Oranges", vmin=0, vmax=darkest)
-    for i, j in np.ndindex(K, K):
-        if counts[i, j]:
-            weight = "bold" if i == j else "normal"
-            color = "white" if rates[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
-            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
-    long = max(map(len, classes)) > 3
-    axes.set_xticks(range(K), classes, rotation=40 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(range(K), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
-    bar.set_label("mistakes, % of the actual class")
-    bar.outline.set_visible(False)
+    mistakes = counts.copy()
+    np.fill_diagonal(mistakes, 0)
     accuracy = 100 * np.trace(counts) / max(counts.sum(), 1)
     title = f"Accuracy {accuracy:.2f} % on {counted(int(counts.sum()), 'test image')}"
     if mistakes.any():
@@ -140,8 +126,46 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
         title += (
             f"\nmost frequent confusion: {classes[i]} predicted as {classes[j]}, {counted(int(mistakes[i, j]), 'time')}"
         )
-    figure.suptitle(title, x=0.01, ha="left")
+    shown = list(range(K))
+    if K > SHOWN:
+        shown = most_confused(mistakes, COUNTED)
+        title += f"\nonly the {len(shown)} most confused of {K:,} classes are shown"
+    n = len(shown)
+    images = np.maximum(counts.sum(axis=1, keepdims=True)[shown], 1)
+    counts, mistakes = (matrix[np.ix_(shown, shown)] for matrix in (counts, mistakes))
+    rates = 100 * mistakes / images
+
+    size = 3.0 + 0.48 * min(n, 20)
+    figure = Figure(figsize=(size + 0.8, size))
+    axes = figure.subplots()
+    darkest = max(float(rates.max()), 0.1) * 1.25
+    image = axes.imshow(rates, cmap="Oranges", vmin=0, vmax=darkest)
+    for i, j in np.argwhere(counts) if n <= COUNTED else ():
+        weight = "bold" if i == j else "normal"
+        color = "white" if rates[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
+        axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
+    if n <= NAMED:
+        names = [classes[k] for k in shown]
+        angle = 0 if max(map(len, names)) <= 3 else 40 if n <= COUNTED else 90
+        axes.set_xticks(range(n), names, rotation=angle, ha="right" if angle == 40 else "center")
+        axes.set_yticks(range(n), names)
+    axes.set_xlabel("predicted" if n <= NAMED else "predicted, as class numbers")
+    axes.set_ylabel("actual" if n <= NAMED else "actual, as class numbers")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+    bar.set_label("mistakes, % of the actual class")
+    bar.outline.set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", wrap=True)
     return figure
+
+
+def most_confused(mistakes: np.ndarray, n: int) -> list[int]:
+    """Return the numbers of n classes, in ascending order: those of the most frequent mistakes (K, K)."""
+    pairs = np.argwhere(mistakes)
+    worst = pairs[np.argsort(-mistakes[tuple(pairs.T)], kind="stable")[: n * n]]  # n classes have fewer pairs
+    ranked = dict.fromkeys([*worst.ravel().tolist(), *range(len(mistakes))])  # without repetition
+    return sorted(list(ranked)[:n])
 
 
 @styled

@@ -64,6 +64,10 @@ CASES = {
     "confusion": lambda: figures.confusion_matrix(counts(10), DIGITS),
     "confusion, articles": lambda: figures.confusion_matrix(counts(10), ARTICLES),
     "confusion, 26 letters": lambda: figures.confusion_matrix(counts(26), LETTERS),
+    "confusion, 2 classes": lambda: figures.confusion_matrix(counts(2), ["no", "yes"]),
+    "confusion, 62 letters": lambda: figures.confusion_matrix(counts(62), (LETTERS * 3)[:62]),
+    "confusion, 65 classes": lambda: figures.confusion_matrix(counts(65), (LETTERS * 3)[:65]),
+    "confusion, 257 classes": lambda: figures.confusion_matrix(counts(257), (LETTERS * 10)[:257]),
     "confusion, 2 classes, no mistake": lambda: figures.confusion_matrix(np.diag([5, 7]), ["no", "yes"]),
     "predictions": lambda: grid(figures.predictions, 40, DIGITS, wrong=2),
     "predictions, articles": lambda: grid(figures.predictions, 40, ARTICLES, wrong=40),
@@ -143,6 +147,54 @@ def test_numbers_in_dark_cells_of_the_confusion_matrix_are_white():
     colors = {text.get_text(): text.get_color() for text in axes.texts}
     assert colors.pop("8") == "white"
     assert set(colors.values()) == {figures.INK}
+
+
+@pytest.mark.parametrize("K", [2, 10, 26, 27, 62, 65, 256, 257])
+def test_a_confusion_matrix_of_bounded_size_leaves_out_counts_then_names_then_classes(K):
+    figure = figures.confusion_matrix(counts(K), [f"class {k}" for k in range(K)])
+    axes, all_shown = figure.axes[0], min(K, 26) if K > 256 else K
+    assert max(figure.get_size_inches()) < 14
+    assert axes.images[0].get_array().shape == (all_shown, all_shown)
+    assert bool(axes.texts) == (all_shown <= 26)
+    names = {label.get_text() for label in axes.get_xticklabels()}
+    assert any(name.startswith("class ") for name in names) == (all_shown <= 64)
+    assert ("class numbers" in axes.get_xlabel()) == (all_shown > 64)
+    assert ("only the 26 most confused of 257 classes are shown" in title(figure)) == (K == 257)
+
+
+def test_the_most_confused_classes_are_those_of_the_most_frequent_mistakes():
+    counts = 5 * np.eye(300, dtype=int)
+    counts[299, 150], counts[7, 40], counts[40, 9] = 3, 2, 1
+    axes = figures.confusion_matrix(counts, [str(k) for k in range(300)]).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [str(k) for k in [*range(23), 40, 150, 299]]
+    drawn = {(names[int(y)], names[int(x)]): t.get_text() for t in axes.texts for x, y in [t.get_position()]}
+    assert {pair: n for pair, n in drawn.items() if pair[0] != pair[1]} == {
+        ("299", "150"): "3",
+        ("7", "40"): "2",
+        ("40", "9"): "1",
+    }
+    assert axes.images[0].get_array().max() == pytest.approx(100 * 3 / 8)  # of all images of class 299
+
+
+@pytest.mark.parametrize("K", [256, 3832])
+def test_figures_of_many_classes_take_little_memory_and_time(K, tmp_path):
+    script = f"""
+import resource, sys; sys.path.insert(0, "tests/report")
+from pathlib import Path; import test_figures as t
+names = [f"class {{k}}" for k in range({K})]
+for draw in (t.figures.predictions, t.figures.mistakes):
+    t.figures.save(t.grid(draw, 40, names, wrong=24), Path(sys.argv[1]), 150)
+t.figures.save(t.figures.confusion_matrix(t.counts({K}), names), Path(sys.argv[1]), 150)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime)
+"""
+    command = [sys.executable, "-c", script, tmp_path / "figure"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    gibibytes, seconds = map(float, done.stdout.split())
+    assert gibibytes < 1
+    assert seconds < 10
 
 
 def title(figure):
