@@ -36,10 +36,10 @@ def history_ending_at(train, validation, epochs=20):
 
 
 def answers(n, classes, wrong=0):
-    actual = np.array([classes[i % len(classes)] for i in range(n)])
+    actual = np.arange(n) % len(classes)
     predicted = actual.copy()
-    predicted[:wrong] = [classes[(i + 1) % len(classes)] for i in range(wrong)]
-    return actual, predicted, rng.random(n)
+    predicted[:wrong] = (actual[:wrong] + 1) % len(classes)
+    return actual, predicted, rng.random(n), classes
 
 
 def grid(draw, n, classes, wrong=0, shape=(28, 28)):
@@ -49,6 +49,17 @@ def grid(draw, n, classes, wrong=0, shape=(28, 28)):
 
 DIGITS = [str(digit) for digit in range(10)]
 ARTICLES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+CELLS = [
+    "Collecting Duct, Connecting Tubule",
+    "Distal Convoluted Tubule",
+    "Glomerular endothelial cells",
+    "Interstitial endothelial cells",
+    "Leukocytes",
+    "Podocytes",
+    "Proximal Tubule Segments",
+    "Thick Ascending Limb",
+]
+KANA = list("\N{HIRAGANA LETTER O}\N{HIRAGANA LETTER KI}\N{HIRAGANA LETTER SU}")
 LETTERS = [f"the letter {chr(65 + i)}" for i in range(26)]
 
 
@@ -65,15 +76,21 @@ CASES = {
     "confusion, articles": lambda: figures.confusion_matrix(counts(10), ARTICLES),
     "confusion, 26 letters": lambda: figures.confusion_matrix(counts(26), LETTERS),
     "confusion, 2 classes": lambda: figures.confusion_matrix(counts(2), ["no", "yes"]),
+    "confusion, cells": lambda: figures.confusion_matrix(counts(8), CELLS),
+    "confusion, 24 cells": lambda: figures.confusion_matrix(counts(24), [f"{CELLS[k % 8]} {k}" for k in range(24)]),
+    "confusion, letters that the font lacks": lambda: figures.confusion_matrix(counts(3), KANA),
     "confusion, 62 letters": lambda: figures.confusion_matrix(counts(62), (LETTERS * 3)[:62]),
     "confusion, 65 classes": lambda: figures.confusion_matrix(counts(65), (LETTERS * 3)[:65]),
     "confusion, 257 classes": lambda: figures.confusion_matrix(counts(257), (LETTERS * 10)[:257]),
     "confusion, 2 classes, no mistake": lambda: figures.confusion_matrix(np.diag([5, 7]), ["no", "yes"]),
     "predictions": lambda: grid(figures.predictions, 40, DIGITS, wrong=2),
     "predictions, articles": lambda: grid(figures.predictions, 40, ARTICLES, wrong=40),
+    "predictions, cells": lambda: grid(figures.predictions, 40, CELLS, wrong=4),
+    "predictions, cells, wide": lambda: grid(figures.predictions, 40, CELLS, wrong=40, shape=(20, 30)),
     "predictions, 1, wide": lambda: grid(figures.predictions, 1, DIGITS, shape=(20, 30)),
     "mistakes": lambda: grid(figures.mistakes, 24, DIGITS, wrong=24),
     "mistakes, articles": lambda: grid(figures.mistakes, 24, ARTICLES, wrong=24),
+    "mistakes, letters that the font lacks": lambda: grid(figures.mistakes, 3, KANA, wrong=3),
     "mistakes, 3": lambda: grid(figures.mistakes, 3, DIGITS, wrong=3),
     "mistakes, none": lambda: figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0),
     "first layer": lambda: figures.first_layer(rng.standard_normal((784, 64)), (28, 28), 128),
@@ -140,6 +157,55 @@ def test_no_two_texts_of_the_learning_curves_overlap(rows, tmp_path):
     for one, other in itertools.combinations(texts, 2):
         overlap = one.get_window_extent().overlaps(other.get_window_extent())
         assert not overlap, f"{one.get_text()!r} overlaps {other.get_text()!r}"
+
+
+@pytest.mark.parametrize("draw", [figures.predictions, figures.mistakes], ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("shape", [(28, 28), (20, 30), (30, 20)], ids=str)
+@pytest.mark.parametrize("classes", [DIGITS, ARTICLES, CELLS], ids=["digits", "articles", "cells"])
+def test_no_two_texts_of_a_grid_overlap(draw, shape, classes, tmp_path):
+    figure = grid(draw, 40, classes, wrong=40, shape=shape)
+    figures.save(figure, tmp_path / "grid", round(figure.dpi))
+    axes = figure.axes[0]
+    texts = [text.get_window_extent() for text in axes.texts]
+    frames = [patch.get_window_extent() for patch in axes.patches]
+    assert len(texts) == len(frames) == 40
+    for one, other in itertools.combinations(texts, 2):
+        assert not one.overlaps(other)
+    assert not any(text.overlaps(frame) for text in texts for frame in frames)
+
+
+def test_class_names_are_text_not_formulas(recwarn, tmp_path):
+    names = ["$", "US$", "a$b$c", r"\frac", "x^2_3"]
+    for figure in (figures.confusion_matrix(counts(5), names), grid(figures.mistakes, 5, names, wrong=5)):
+        figures.save(figure, tmp_path / "figure", 50)
+        texts = [figure._suptitle, *figure.axes[0].texts, *figure.axes[0].get_xticklabels()]
+        texts += figure.axes[0].get_yticklabels()
+        assert not any(text.get_parse_math() for text in texts if "$" in text.get_text())
+        assert any("US$" in text.get_text() for text in texts)
+    assert not recwarn.list
+
+
+def test_long_names_are_wrapped_and_then_shortened():
+    assert figures.legible(["Trouser", "Collecting Duct, Connecting\nTubule"], 20, 2) == [
+        "Trouser",
+        "Collecting Duct,\nConnecting Tubule",
+    ]
+    shortened = figures.legible(["Collecting Duct, Connecting Tubule", "x" * 50], 12, 2)
+    assert shortened == ["Collecting\nDuct,\N{HORIZONTAL ELLIPSIS}", f"{'x' * 12}\n{'x' * 12}\N{HORIZONTAL ELLIPSIS}"]
+
+
+def test_names_that_cannot_be_drawn_or_told_apart_become_class_numbers(recwarn, tmp_path):
+    names = ["Dress", *KANA, "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}", " ", "the very same 1", "the very same 2"]
+    legible = figures.legible(names, 13, 1)
+    assert legible == ["Dress", "#1", "#2", "#3", "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}", "#5", "#6", "#7"]
+    assert figures.missing_letters(names) == sorted(KANA)
+    assert figures.missing_letters([*DIGITS, *CELLS]) == []
+    for figure in (figures.confusion_matrix(counts(8), names), grid(figures.mistakes, 8, names, wrong=8)):
+        figures.save(figure, tmp_path / "figure", 50)
+        assert "#N is class N, counted from 0" in title(figure)
+    assert not recwarn.list
+    assert "#N" not in title(figures.confusion_matrix(counts(10), ARTICLES))
+    assert "#N" not in title(grid(figures.predictions, 1, ["Dress", *KANA]))  # none is shown
 
 
 def test_numbers_in_dark_cells_of_the_confusion_matrix_are_white():
