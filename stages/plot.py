@@ -32,7 +32,7 @@ def plot(
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
     raw: RawDataset = files.read_json(RAW, RawDataset)
-    images = idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name])
+    images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
     model = files.read_arrays(MODEL)
     with files.explained(MODEL):
         network = from_arrays(model)

@@ -57,14 +57,15 @@ def preprocess(*, seed: Seed, validation_size: Annotated[int, Field(ge=0, le=10*
 
 
 def read_labeled(part: str, raw: RawDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
+    """Return the images (N, rows, columns) and class numbers (N,) of one part of the data set, checked."""
     images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
     images, labels = (idx.read(path, raw.sha256[path.name]) for path in (images_path, labels_path))
     try:
-        idx.check_labeled(images, labels, len(raw.classes), images_path, labels_path)
+        valid = range(raw.first_label, raw.first_label + len(raw.classes))
+        idx.check_labeled(images, labels, valid, images_path, labels_path)
     except ValueError as error:
         raise ValueError(f"{error}; {HINT}") from None
-    return images, labels
+    return raw.upright(images), labels.astype(np.intp) - raw.first_label
 
 
 if __name__ == "__main__":

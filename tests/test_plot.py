@@ -61,6 +61,14 @@ def test_names_with_letters_that_the_font_lacks_are_reported_once(drawn, capsys,
     assert len(list(stage.FIGURES.iterdir())) == 6
 
 
+def test_transposed_images_are_drawn_upright(drawn):
+    write_results(IMAGES.swapaxes(1, 2), [0, 1] * 3, [0, 0] * 3, ["a", "b"], transposed=True)
+    stage.plot(**SETTINGS)
+    assert np.array_equal(drawn["mistakes"][0], IMAGES[1::2])
+    assert len(drawn["predictions"][0]) == 6
+    assert {image.tobytes() for image in drawn["predictions"][0]} == {image.tobytes() for image in IMAGES}
+
+
 def test_names_that_can_be_drawn_need_no_word(drawn, capsys):
     write_results(IMAGES, [0, 1] * 3, [0, 1] * 3, ["dress", "US$"])
     stage.plot(**SETTINGS)

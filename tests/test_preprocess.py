@@ -67,6 +67,30 @@ def test_memory_is_that_of_the_raw_files_and_a_few_chunks(n, size, classes):
     assert sum(path.stat().st_size for path in PROCESSED.iterdir()) > 4 * raw
 
 
+def test_transposed_images_give_the_arrays_of_upright_ones():
+    (images, labels), test = random_set(60, (6, 5), 3), random_set(20, (6, 5), 3)
+    write_raw((images, labels), test, 3)
+    preprocess(seed=0, validation_size=10, deskew=True)
+    upright = snapshot()
+    write_raw((images.swapaxes(1, 2), labels), (test[0].swapaxes(1, 2), test[1]), 3, transposed=True)
+    preprocess(seed=0, validation_size=10, deskew=True)
+    assert snapshot() == upright
+    assert json.loads(upright["inputs.json"])["image_shape"] == [6, 5]
+
+
+def test_labels_that_start_at_another_number_give_the_same_arrays():
+    (images, labels), test = random_set(60, (6, 5), 3), random_set(20, (6, 5), 3)
+    write_raw((images, labels), test, 3)
+    preprocess(seed=0, validation_size=10, deskew=False)
+    from_zero = snapshot()
+    write_raw((images, labels + 1), (test[0], test[1] + 1), 3, first_label=1)
+    preprocess(seed=0, validation_size=10, deskew=False)
+    assert snapshot() == from_zero
+    write_raw((images, labels + 1), (test[0], test[1] + 1), 3)
+    with pytest.raises(ValueError, match=r"label 3 at index 2 is outside 0\.\.2; .* entry in data/catalog\.yaml"):
+        preprocess(seed=0, validation_size=10, deskew=False)
+
+
 def test_labels_may_be_wider_than_a_byte():
     images, labels = random_set(700, (4, 4), 600)
     write_raw((images, labels), (images[:600], labels[:600].astype(np.int32)), 600)
