@@ -55,6 +55,9 @@ def plot(
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)
     worst = worst[np.argsort(-confidence[worst], kind="stable")][:mistakes]
+    low, high = int(images.min()), int(images.max())
+    if (low, high) != (0, 255):
+        print(f"pixels are {low} to {high}: the pictures show them as 0 to 255")
     W = network.dense[0].W
     strongest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
@@ -64,10 +67,15 @@ def plot(
         "learning_curves": figures.learning_curves(history),
         "confusion_matrix": figures.confusion_matrix(metrics.confusion(actual, predicted, len(classes)), classes),
         "predictions": figures.predictions(
-            images[drawn], actual[drawn], predicted[drawn], confidence[drawn], classes, len(images)
+            stretch(images[drawn], low, high), actual[drawn], predicted[drawn], confidence[drawn], classes, len(images)
         ),
         "mistakes": figures.mistakes(
-            images[worst], actual[worst], predicted[worst], confidence[worst], classes, int((~correct).sum())
+            stretch(images[worst], low, high),
+            actual[worst],
+            predicted[worst],
+            confidence[worst],
+            classes,
+            int((~correct).sum()),
         ),
         "first_layer": figures.first_layer(W[:, strongest], image_shape, W.shape[1]),
         "reliability": figures.reliability(*bins, error),
@@ -78,6 +86,11 @@ def plot(
         with files.replacing(FIGURES / f"{name}.png") as temporary:
             figures.save(figure, temporary, dpi)
     print(f"{len(drawings)} figures in {FIGURES}")
+
+
+def stretch(images: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return uint8 images with the pixels low to high spread evenly over 0 to 255."""
+    return ((images.astype(np.uint16) - low) * 255 // max(high - low, 1)).astype(np.uint8)
 
 
 if __name__ == "__main__":

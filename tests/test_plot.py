@@ -48,6 +48,7 @@ def write_results(images, labels, predicted, classes, **keys):
 
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+IMAGES[:, 0, :2] = 0, 255
 KANA = ["\N{HIRAGANA LETTER O}", "\N{HIRAGANA LETTER KI}"]
 
 
@@ -59,6 +60,21 @@ def test_names_with_letters_that_the_font_lacks_are_reported_once(drawn, capsys,
     assert lines == [reported, "6 figures in reports/figures"]
     assert not recwarn.list
     assert len(list(stage.FIGURES.iterdir())) == 6
+
+
+@pytest.mark.parametrize("levels", [1, 16])
+def test_pictures_show_the_whole_range_of_the_pixels_and_one_line_says_so(drawn, capsys, levels):
+    images = IMAGES % (levels + 1) + 3
+    write_results(images.astype(np.uint8), [0, 1] * 3, [0, 0] * 3, ["a", "b"])
+    stage.plot(**SETTINGS)
+    assert np.array_equal(drawn["mistakes"][0], (images[1::2] - 3) * (255 / levels) // 1)
+    assert drawn["predictions"][0].min() == 0
+    assert drawn["predictions"][0].max() == 255
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"pixels are 3 to {3 + levels}: the pictures show them as 0 to 255",
+        "6 figures in reports/figures",
+    ]
 
 
 def test_transposed_images_are_drawn_upright(drawn):

@@ -67,6 +67,16 @@ def test_memory_is_that_of_the_raw_files_and_a_few_chunks(n, size, classes):
     assert sum(path.stat().st_size for path in PROCESSED.iterdir()) > 4 * raw
 
 
+def test_black_and_white_images_are_deskewed_as_well_as_gray_ones():
+    (images, labels), test = random_set(60, (6, 5), 3), random_set(20, (6, 5), 3)
+    arrays = []
+    for white in (1, 128):
+        write_raw((images // 128 * white, labels), (test[0] // 128 * white, test[1]), 3)
+        preprocess(seed=0, validation_size=10, deskew=True)
+        arrays.append(np.load(PROCESSED / "train_images.npy"))
+    np.testing.assert_allclose(*arrays, rtol=1e-5, atol=1e-5)
+
+
 def test_transposed_images_give_the_arrays_of_upright_ones():
     (images, labels), test = random_set(60, (6, 5), 3), random_set(20, (6, 5), 3)
     write_raw((images, labels), test, 3)

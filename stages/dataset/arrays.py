@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dataset.deskew import remove_skew
+from stages.dataset.deskew import STEPS, remove_skew
 
 CHUNK = 2**20  # numbers to work on at a time, so that memory does not grow with the data set
 
@@ -17,24 +17,25 @@ def chunks(rows: int, width: int) -> Iterator[slice]:
 
 
 def pixel_statistics(chunks: Iterable[np.ndarray]) -> tuple[float, float]:
-    """Return mean and standard deviation of all pixels of uint8 images, given in chunks of any size.
+    """Return mean and standard deviation of all pixels of uint8 or deskewed images, given in chunks of any size.
 
-    They are exact, because they are sums of integers.
+    They are exact, because they are sums of integers: of pixels in units of 1 / STEPS.
     """
-    counts = np.zeros(256, np.intp)
+    counts = np.zeros(255 * STEPS + 1, np.intp)
     for images in chunks:
-        counts += np.bincount(images.reshape(-1), minlength=256)
-    level = np.arange(256)
+        levels = (images * np.float32(STEPS)).astype(np.intp)
+        counts += np.bincount(levels.reshape(-1), minlength=len(counts))
+    level = np.arange(len(counts)).astype(object)  # Python's integers, which cannot overflow
     n = int(counts.sum())
-    mean = int(counts @ level) / n
-    variance = int(counts @ level**2) / n - mean**2
+    mean = (counts @ level) / (n * STEPS)
+    variance = (counts @ level**2) / (n * STEPS**2) - mean**2
     if variance <= 0:
         raise ValueError("all pixels of the training images are equal: there is nothing to learn; choose other images")
     return mean, variance**0.5
 
 
 def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """Flatten uint8 images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
+    """Flatten images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
     N, rows, columns = images.shape
     flat = images.reshape(N, rows * columns).astype(np.float32)
     flat -= np.float32(mean)

@@ -13,6 +13,10 @@ def test_statistics_are_those_of_the_pixels():
     assert mean == pytest.approx(IMAGES.mean(), rel=1e-13)
     assert std == pytest.approx(IMAGES.std(), rel=1e-12)
     assert (mean, std) == pixel_statistics([IMAGES])
+    upright = remove_skew(IMAGES // 32)
+    mean, std = pixel_statistics([upright])
+    assert mean == pytest.approx(upright.mean(dtype=float), rel=1e-13)
+    assert std == pytest.approx(upright.std(dtype=float), rel=1e-12)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 7, 8])
