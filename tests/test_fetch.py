@@ -44,9 +44,19 @@ def test_an_own_data_set_is_written_under_the_standard_names(capsys):
         "title": "Own",
         "classes": ["cat", "dog"],
         "sha256": {RAW_FILES[role]: digest for role, digest in DIGESTS.items()},
+        "transposed": False,
+        "first_label": 0,
     }
     assert {path.name for path in RAW.iterdir()} == {*RAW_FILES.values(), "dataset.json"}
     assert capsys.readouterr().out.splitlines()[0] == "train-images-idx3-ubyte: 21 bytes from here"
+
+
+def test_the_orientation_and_the_first_label_of_the_catalog_are_passed_on():
+    entry = json.loads(CATALOG.read_text())["own"]
+    CATALOG.write_text(json.dumps({"own": entry | {"transposed": True, "first_label": 1}}))
+    fetch(dataset="own", directory=None)
+    raw = json.loads((RAW / "dataset.json").read_text())
+    assert (raw["transposed"], raw["first_label"]) == (True, 1)
 
 
 def test_the_directory_of_params_is_tried_first(capsys):

@@ -97,6 +97,8 @@ class Dataset(Strict):
     classes: list[str]
     files: dict[str, File]
     sources: list[Source]
+    transposed: bool = False
+    first_label: int = 0
 
     def __post_init__(self) -> None:
         if set(self.files) != set(ROLES):
