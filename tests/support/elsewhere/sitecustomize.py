@@ -18,7 +18,7 @@ ABSENT = {
     os: ["fork", "forkpty", "getpgid", "getpgrp", "killpg", "mkfifo", "setpgid", "setsid"],
     signal: ["SIGKILL", "SIGUSR1", "pthread_sigmask"],
 }
-OURS = re.compile(r"/(stages|tools|experiments)/(?!.*site-packages)")
+OURS = re.compile(r"(?<!/tests)/(stages|tools|experiments)/(?!.*site-packages)")
 
 
 def remove_unix():
