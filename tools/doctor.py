@@ -198,7 +198,7 @@ def first_line(error: BaseException) -> str:
 
 def remove(path: Path) -> str:
     """Return the command that removes a file."""
-    return f"rm -f {quote(str(path))}"
+    return f"rm -f {quote(path.as_posix())}"
 
 
 def is_dvc(pid: int) -> bool:

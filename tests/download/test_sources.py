@@ -20,6 +20,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from unix import unix
 
 from stages.download import sources
 from stages.download.sources import Dataset, Downloader, File, Package, Source
@@ -405,7 +406,6 @@ def test_a_file_of_a_directory_may_have_any_name(tmp_path, downloader, name, con
     }
     for other, bad in others.items():
         (tmp_path / other).write_bytes(bad)
-    os.mkfifo(tmp_path / "a pipe")
     (tmp_path / "a directory").mkdir()
     (tmp_path / "a link to nothing").symlink_to(tmp_path / "nothing")
     source = Source(directory=str(tmp_path))
@@ -415,6 +415,14 @@ def test_a_file_of_a_directory_may_have_any_name(tmp_path, downloader, name, con
     (tmp_path / name).write_bytes(content)
     assert downloader.download(FILE, [source]) == (GOOD, source)
     assert downloader.lines == [f"{tmp_path}: {name} has the bytes of images"]
+
+
+@unix
+def test_a_pipe_in_a_directory_is_not_opened(tmp_path, downloader):
+    os.mkfifo(tmp_path / "a pipe")
+    os.mkfifo(tmp_path / "images")
+    (tmp_path / "x").write_bytes(GOOD)
+    assert downloader.download(FILE, [Source(directory=str(tmp_path))])[0] == GOOD
 
 
 def test_files_that_cannot_be_the_one_are_not_read(tmp_path, downloader, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import project
 import pytest
+from unix import unix
 
 from stages.pipeline import files
 
@@ -299,6 +300,7 @@ def test_an_old_temporary_file_is_overwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+@unix
 @pytest.mark.parametrize("fraction", [0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("rows", [10, 10_000])
 def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, fraction, rows):
@@ -327,3 +329,17 @@ def test_a_path_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/a\.json: cannot be written, .*; fix that and run `dvc repro`"):
         files.write_json(tmp_path / "file/a.json", {})
+
+
+def test_a_file_that_another_program_has_open_on_windows_is_reported_and_stays(tmp_path, monkeypatch):
+    files.write_text(tmp_path / "a", "old")
+
+    def refuse(*paths):
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match=r"a: cannot be written, The process .*; fix that and run `dvc repro`") as raised:
+        files.write_text(tmp_path / "a", "new")
+    assert "\n" not in str(raised.value)
+    assert (tmp_path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]

@@ -128,14 +128,21 @@ class Run(socketserver.StreamRequestHandler):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    parent = os.getppid()
-    max_children = 100
+def serve(address):
+    """Run commands until the process that started this one ends."""
 
-    def service_actions(self):
-        super().service_actions()
-        if os.getppid() != self.parent:
-            sys.exit()  # the tests were killed
+    class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+        parent = os.getppid()
+        max_children = 100
+
+        def service_actions(self):
+            super().service_actions()
+            if os.getppid() != self.parent:
+                sys.exit()  # the tests were killed
+
+    with Server(address, Run) as server:
+        print("listening", flush=True)
+        server.serve_forever()
 
 
 if __name__ == "__main__":
@@ -143,6 +150,4 @@ if __name__ == "__main__":
     if what == "ask":
         ask(address, *command)
     warm_up()
-    with Server(address, Run) as server:
-        print("listening", flush=True)
-        server.serve_forever()
+    serve(address)

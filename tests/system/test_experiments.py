@@ -10,12 +10,13 @@ from pathlib import Path
 import page
 import project
 import pytest
+from unix import unix
 
 PAGE = (project.ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 COMMANDS = page.commands(PAGE)
 IDS = [f"{number}: {command.line.strip()}" for number, command in enumerate(COMMANDS)]
 HOME = "/home/you/digits"
-pytestmark = pytest.mark.xdist_group("the page is run once")
+pytestmark = [pytest.mark.xdist_group("the page is run once"), unix]
 
 
 @pytest.fixture(scope="module")
