@@ -67,10 +67,23 @@ lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirem
 clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
+# DVC refuses to run without Git unless it is configured.
+repro bench recipes: git
+.PHONY: git
+git: .venv/installed
+	@python -m tools.git
+
 # The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
-# that failed is repeated.
+# that failed is repeated. The scripts of an environment contain its path, and pyvenv.cfg the command that made it: one
+# that was moved or copied is made anew, and so is one whose Python is gone.
+MOVED := $(shell sed -n 's/^command = .* -m venv \(--[a-z-]* \)*//p' .venv/pyvenv.cfg 2>/dev/null | \
+    grep -vxF -e '$(CURDIR)/.venv' -e '$(realpath .venv)')
+ifneq ($(or $(MOVED),$(if $(realpath .venv/bin/python),,gone)),)
+.PHONY: .venv/installed
+CLEAR := --clear
+endif
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; choose one: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(CLEAR) .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt
 	@touch $@

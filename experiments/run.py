@@ -28,7 +28,7 @@ from experiments.recipes import Trial
 from experiments.trial import Prepared, Result, run_trial
 from stages.pipeline import files, stage
 
-LOCK = Path(".dvc/tmp/experiments.lock")
+LOCK = Path("data/.experiments.lock")
 NAME = "experiments"  # before each message
 
 

@@ -19,7 +19,7 @@ DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC 
 
 
 def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]) -> None:
-    """Write the data set's files to data/raw, uncompressed, and its title and classes to data/raw/dataset.json."""
+    """Write the data set's files to data/raw, uncompressed, and what describes them to data/raw/dataset.json."""
     entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
     progress = partial(tqdm, unit="B", unit_scale=True, disable=None, leave=False)  # None: only on a terminal
@@ -31,7 +31,8 @@ def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]
             temporary.write_bytes(data)
         print(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
-    files.write_json(RAW / "dataset.json", asdict(RawDataset(entry.title, entry.classes, sha256)))
+    raw = RawDataset(entry.title, entry.classes, sha256, entry.transposed, entry.first_label)
+    files.write_json(RAW / "dataset.json", asdict(raw))
 
 
 def find_dataset(name: str) -> Dataset:

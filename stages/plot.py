@@ -33,7 +33,7 @@ def plot(
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
     raw: RawDataset = files.read_json(RAW, RawDataset)
-    images = idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name])
+    images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
     model = files.read_arrays(MODEL)
     with files.explained(MODEL):
         network = from_arrays(model)
@@ -43,20 +43,22 @@ def plot(
     rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])
     if len(rows) != len(images):
         raise ValueError(f"{PREDICTIONS}: {len(rows)} rows, but there are {len(images)} test images; run `dvc repro`")
-    actual, predicted = (np.array([row[key] for row in rows]) for key in ("actual", "predicted"))
     confidence = np.array([float(row["confidence"]) for row in rows])
-    correct = actual == predicted
-
-    number = {name: i for i, name in enumerate(raw.classes)}
-    unknown_classes = {*actual, *predicted} - {*number}
-    if unknown_classes or confidence.min() < 0 or confidence.max() > 1:
+    classes = raw.classes
+    number = {name: i for i, name in enumerate(classes)}
+    unknown = {row[key] for row in rows for key in ("actual", "predicted")} - {*number}
+    if unknown or confidence.min() < 0 or confidence.max() > 1:
         raise ValueError(
             f"{PREDICTIONS}: contains a class that is not in {RAW}, or a confidence outside 0..1; run `make doctor`"
         )
-    labels, guesses = (np.array([number[name] for name in names]) for names in (actual, predicted))
+    actual, predicted = (np.array([number[row[key]] for row in rows]) for key in ("actual", "predicted"))
+    correct = actual == predicted
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)
     worst = worst[np.argsort(-confidence[worst], kind="stable")][:mistakes]
+    low, high = int(images.min()), int(images.max())
+    if (low, high) != (0, 255):
+        print(f"pixels are {low} to {high}: the pictures show them as 0 to 255")
     W = network.dense[0].W
     strongest = np.argsort(-total(np.square(W, dtype=np.float64), axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
@@ -64,20 +66,32 @@ def plot(
 
     drawings = {
         "learning_curves": figures.learning_curves(history),
-        "confusion_matrix": figures.confusion_matrix(metrics.confusion(labels, guesses, len(number)), raw.classes),
+        "confusion_matrix": figures.confusion_matrix(metrics.confusion(actual, predicted, len(classes)), classes),
         "predictions": figures.predictions(
-            images[drawn], actual[drawn], predicted[drawn], confidence[drawn], len(images)
+            stretch(images[drawn], low, high), actual[drawn], predicted[drawn], confidence[drawn], classes, len(images)
         ),
         "mistakes": figures.mistakes(
-            images[worst], actual[worst], predicted[worst], confidence[worst], int((~correct).sum())
+            stretch(images[worst], low, high),
+            actual[worst],
+            predicted[worst],
+            confidence[worst],
+            classes,
+            int((~correct).sum()),
         ),
         "first_layer": figures.first_layer(W[:, strongest], image_shape, W.shape[1]),
         "reliability": figures.reliability(*bins, error),
     }
+    if missing := figures.missing_letters(classes):
+        print(f"the font lacks letters of class names, such as {missing[0]}: figures show the numbers of these classes")
     for name, figure in drawings.items():
         with files.replacing(FIGURES / f"{name}.png") as temporary:
             figures.save(figure, temporary, dpi)
     print(f"{len(drawings)} figures in {FIGURES}")
+
+
+def stretch(images: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return uint8 images with the pixels low to high spread evenly over 0 to 255."""
+    return ((images.astype(np.uint16) - low) * 255 // max(high - low, 1)).astype(np.uint8)
 
 
 if __name__ == "__main__":

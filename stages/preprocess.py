@@ -1,6 +1,7 @@
 """Turn the IDX files into the arrays that training and evaluation read, and split off the validation images."""
 
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from stages.dataset import idx
-from stages.dataset.arrays import normalize, one_hot, pixel_statistics, prepare
+from stages.dataset.arrays import chunks, one_hot, pixel_statistics, prepare
 from stages.dataset.deskew import remove_skew
 from stages.dataset.records import TEST_ARRAYS, TRAINING_ARRAYS, RawDataset, TestInputs, TrainingInputs
 from stages.dataset.split import split
@@ -31,21 +32,23 @@ def preprocess(*, seed: Seed, validation_size: Annotated[int, Field(ge=0, le=10*
     shape, test_shape = images.shape[1:], test_images.shape[1:]
     if shape != test_shape:
         raise ValueError(f"{RAW}: training images are {shape}, test images {test_shape}; {HINT}")
-    if deskew:
-        images = remove_skew(images)
+    D, K = prod(shape), len(raw.classes)
     train, validation = split(labels, validation_size, np.random.default_rng(seed))
-    mean, std = pixel_statistics(images[train])
+    upright = remove_skew if deskew else np.asarray
+    mean, std = pixel_statistics(upright(images[train[some]]) for some in chunks(len(train), D))
     sha256 = {}
 
-    def write(name: str, rows: np.ndarray, digits: np.ndarray) -> None:
-        for part, array in (("images", rows), ("targets", one_hot(digits, len(raw.classes)))):
+    def write(name: str, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
+        pixels = (prepare(images[rows[some]], deskew, mean, std) for some in chunks(len(rows), D))
+        targets = (one_hot(labels[rows[some]], K) for some in chunks(len(rows), K))
+        for part, width, blocks in (("images", D, pixels), ("targets", K, targets)):
             path = PROCESSED / f"{name}_{part}.npy"
-            files.write_array(path, array)
+            files.write_array(path, (len(rows), width), blocks)
             sha256[path.name] = files.digest(path)
 
-    write("train", normalize(images[train], mean, std), labels[train])
-    write("validation", normalize(images[validation], mean, std), labels[validation])
-    write("test", prepare(test_images, deskew, mean, std), test_labels)
+    write("train", images, labels, train)
+    write("validation", images, labels, validation)
+    write("test", test_images, test_labels, np.arange(len(test_labels)))
     training, test = ({name: sha256[name] for name in names} for names in (TRAINING_ARRAYS, TEST_ARRAYS))
     inputs = TrainingInputs(raw.title, raw.classes, shape, deskew, mean, std, training)
     files.write_json(PROCESSED / "inputs.json", asdict(inputs))
@@ -54,14 +57,15 @@ def preprocess(*, seed: Seed, validation_size: Annotated[int, Field(ge=0, le=10*
 
 
 def read_labeled(part: str, raw: RawDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images (N, rows, columns) and labels (N,) of one part of the data set, checked."""
+    """Return the images (N, rows, columns) and class numbers (N,) of one part of the data set, checked."""
     images_path, labels_path = RAW / f"{part}-images-idx3-ubyte", RAW / f"{part}-labels-idx1-ubyte"
     images, labels = (idx.read(path, raw.sha256[path.name]) for path in (images_path, labels_path))
     try:
-        idx.check_labeled(images, labels, len(raw.classes), images_path, labels_path)
+        valid = range(raw.first_label, raw.first_label + len(raw.classes))
+        idx.check_labeled(images, labels, valid, images_path, labels_path)
     except ValueError as error:
         raise ValueError(f"{error}; {HINT}") from None
-    return images, labels
+    return raw.upright(images), labels.astype(np.intp) - raw.first_label
 
 
 if __name__ == "__main__":

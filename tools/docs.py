@@ -12,6 +12,7 @@ from typing import Any
 
 from stages.evaluate import evaluate
 from stages.fetch import fetch
+from stages.pipeline import files
 from stages.pipeline.params import schema_of
 from stages.pipeline.yaml_reader import Place, dotted, load
 from stages.plot import plot
@@ -185,4 +186,4 @@ DERIVED = {"docs/rerun.md": rerun_page, "params.schema.json": schema}
 
 if __name__ == "__main__":
     for path, text in DERIVED.items():
-        (ROOT / path).write_text(text(ROOT), encoding="utf-8")
+        files.write_text(ROOT / path, text(ROOT))

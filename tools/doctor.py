@@ -6,7 +6,6 @@ Nothing is changed here: each fault is reported with the commands that fix it, a
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,10 @@ from pydantic import TypeAdapter
 from voluptuous import Invalid
 
 from stages.pipeline import files, stage, yaml_reader
+from tools.git import git, run
 from tools.md5 import md5
 
 LOCK = Path("dvc.lock")
-RWLOCK = Path(".dvc/tmp/rwlock")
 RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")
 CATALOG = Path("data/catalog.yaml")
@@ -71,12 +70,13 @@ class Examination:
 
     def locks(self) -> Iterator[Fault]:
         """Check DVC's lock; OSError when its holder is running."""
-        if not RWLOCK.exists():
+        rwlock = Path(run("dvc", "root").strip(), ".dvc/tmp/rwlock")
+        if not rwlock.exists():
             return
         try:
-            held: ReadersAndWriters = files.read_json(RWLOCK, ReadersAndWriters)
+            held: ReadersAndWriters = files.read_json(rwlock, ReadersAndWriters)
         except ValueError:
-            yield Fault(f"{RWLOCK}: a truncated lock of DVC", [remove(RWLOCK)])
+            yield Fault(f"{rwlock}: a truncated lock of DVC", [remove(rwlock)])
             return
         holders = [*held.write.values(), *(holder for readers in held.read.values() for holder in readers)]
         for holder in holders:
@@ -84,7 +84,7 @@ class Examination:
                 raise OSError(f"`{holder.cmd}` is running here, process {holder.pid}: try again when it has ended")
         if holders:
             gone = ", ".join(sorted({str(holder.pid) for holder in holders}))
-            yield Fault(f"{RWLOCK}: a lock of DVC whose process has ended ({gone})", [remove(RWLOCK)])
+            yield Fault(f"{rwlock}: a lock of DVC whose process has ended ({gone})", [remove(rwlock)])
 
     def unfinished(self) -> Iterator[Fault]:
         """Find files that a killed stage or a killed DVC was writing."""
@@ -198,7 +198,7 @@ def first_line(error: BaseException) -> str:
 
 def remove(path: Path) -> str:
     """Return the command that removes a file."""
-    return f"rm -f {quote(str(path))}"
+    return f"rm -f {quote(path.as_posix())}"
 
 
 def is_dvc(pid: int) -> bool:
@@ -209,22 +209,6 @@ def is_dvc(pid: int) -> bool:
         return True
     except psutil.NoSuchProcess:
         return False
-
-
-def run(*command: str) -> str:
-    """Return what a command prints; OSError with the first line of its error message when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(f"{' '.join(command[-3:])}: {(done.stderr.strip() or 'failed').splitlines()[0]}")
-    return done.stdout
-
-
-def git(*arguments: str) -> str:
-    """Return what Git prints, nothing when it fails: a copy may not be a repository."""
-    try:
-        return run("git", *arguments)
-    except OSError:
-        return ""
 
 
 def doctor() -> None:

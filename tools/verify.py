@@ -1,11 +1,11 @@
 """`make verify`: compare dvc.lock with the checkout, and with what this machine made of it."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from stages.pipeline.yaml_reader import load, parse
+from tools.git import git
 from tools.md5 import md5
 
 
@@ -62,7 +62,9 @@ def different(recorded: dict[str, Any], found: dict[str, Any]) -> list[tuple[str
 
 def main() -> None:
     """Print each output that differs from the one in the committed dvc.lock, and the first stage; exit code 1 then."""
-    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], capture_output=True, text=True, check=True).stdout
+    committed = git("show", "HEAD:./dvc.lock")
+    if not committed:
+        sys.exit("verify: Git's HEAD has no dvc.lock to compare with; a clone has one, a download without Git has not")
     differences = different(parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0])
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")

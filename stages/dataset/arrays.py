@@ -1,27 +1,42 @@
 """From images and labels to what a network takes: flat normalized rows and one-hot targets."""
 
+from collections.abc import Iterable, Iterator
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 
-from stages.dataset.deskew import remove_skew
+from stages.dataset.deskew import STEPS, remove_skew
+
+CHUNK = 2**20  # numbers to work on at a time, so that memory does not grow with the data set
 
 
-def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of all pixels of uint8 images; exact, because they are sums of integers."""
-    counts = np.bincount(images.reshape(-1), minlength=256)
-    level = np.arange(256)
+def chunks(rows: int, width: int) -> Iterator[slice]:
+    """Divide `rows` rows of `width` numbers each into slices of at most CHUNK numbers, but of at least one row."""
+    step = max(1, CHUNK // width)
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def pixel_statistics(chunks: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Return mean and standard deviation of all pixels of uint8 or deskewed images, given in chunks of any size.
+
+    They are exact, because they are sums of integers: of pixels in units of 1 / STEPS.
+    """
+    counts = np.zeros(255 * STEPS + 1, np.intp)
+    for images in chunks:
+        levels = (images * np.float32(STEPS)).astype(np.intp)
+        counts += np.bincount(levels.reshape(-1), minlength=len(counts))
+    level = np.arange(len(counts)).astype(object)  # Python's integers, which cannot overflow
     n = int(counts.sum())
-    mean = int(counts @ level) / n
-    variance = int(counts @ level**2) / n - mean * mean
+    mean = (counts @ level) / (n * STEPS)
+    variance = (counts @ level**2) / (n * STEPS**2) - mean * mean
     if variance <= 0:
         raise ValueError("all pixels of the training images are equal: there is nothing to learn; choose other images")
     return mean, sqrt(variance)
 
 
 def normalize(images: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """Flatten uint8 images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
+    """Flatten images (N, rows, columns) to float32 (N, rows * columns); subtract the mean, divide by std."""
     N, rows, columns = images.shape
     flat = images.reshape(N, rows * columns).astype(np.float32)
     flat -= np.float32(mean)
@@ -34,12 +49,18 @@ def prepare(images: np.ndarray, deskew: bool, mean: float, std: float) -> np.nda
 
     `deskew`, `mean` and `std` are in data/processed/inputs.json and in the model file.
     """
-    return normalize(remove_skew(images) if deskew else images, mean, std)
+    N, rows, columns = images.shape
+    flat = np.empty((N, rows * columns), np.float32)
+    for some in chunks(N, rows * columns):
+        flat[some] = normalize(remove_skew(images[some]) if deskew else images[some], mean, std)
+    return flat
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 targets (N, classes): 1 in the column of the label, 0 elsewhere."""
-    return np.eye(classes, dtype=np.float32)[labels]
+    targets = np.zeros((len(labels), classes), np.float32)
+    targets[np.arange(len(labels)), labels] = 1
+    return targets
 
 
 def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) -> None:
@@ -48,5 +69,7 @@ def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) ->
         raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; run `make doctor`")
     if not np.isfinite(images.sum()):  # cheaper than checking each pixel, and as good: normalized pixels are small
         raise ValueError(f"{path}: contains a pixel that is not finite; run `make doctor`")
-    if not np.array_equal(targets.max(axis=1), targets.sum(axis=1)) or not np.isin(targets, (0, 1)).all():
-        raise ValueError(f"{path}: contains a target that is not one-hot; run `make doctor`")
+    for some in chunks(*targets.shape):
+        y = targets[some]
+        if not np.array_equal(y.max(axis=1), y.sum(axis=1)) or not np.isin(y, (0, 1)).all():
+            raise ValueError(f"{path}: contains a target that is not one-hot; run `make doctor`")

@@ -105,18 +105,18 @@ def parse_header(head: bytes, size: int) -> tuple[np.dtype[Any], tuple[int, ...]
 
 
 def check_labeled(
-    images: np.ndarray, labels: np.ndarray, classes: int, images_path: Path | str, labels_path: Path | str
+    images: np.ndarray, labels: np.ndarray, valid: range, images_path: Path | str, labels_path: Path | str
 ) -> None:
-    """Raise ValueError unless images (N, rows, columns) uint8 and labels (N,) in 0..classes-1 make a labeled set."""
+    """Raise ValueError unless images (N, rows, columns) uint8 and labels (N,), all of them `valid`, make a set."""
     if images.ndim != 3 or images.dtype != np.uint8:
         raise ValueError(f"{images_path}: contains {images.ndim}-D {images.dtype}, 3-D uint8 images expected")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(f"{labels_path}: contains {labels.ndim}-D {labels.dtype}, 1-D integer labels expected")
     if len(images) != len(labels):
         raise ValueError(f"{images_path}: {len(images)} images but {len(labels)} labels in {labels_path}")
-    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    bad = np.flatnonzero((labels < valid[0]) | (labels > valid[-1]))
     if bad.size:
-        raise ValueError(f"{labels_path}: label {labels[bad[0]]} at index {bad[0]} is outside 0..{classes - 1}")
+        raise ValueError(f"{labels_path}: label {labels[bad[0]]} at index {bad[0]} is outside {valid[0]}..{valid[-1]}")
     if labels.min() == labels.max():
         raise ValueError(f"{labels_path}: only class {labels[0]} present")
     if not images.any():

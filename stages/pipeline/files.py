@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,11 +70,16 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_array(path: Path | str, array: np.ndarray) -> None:
-    """Write one array as `.npy`."""
+def write_array(path: Path | str, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> None:
+    """Write a float32 array as `.npy`, given its shape and its rows in chunks; ValueError when they do not fit."""
     with replacing(path) as temporary, temporary.open("wb") as file:
-        # To a real file NumPy writes through C's buffers, and does not notice when the disk is too full for the last.
-        np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk, "<f4").data)
+        if file.tell() != start + 4 * math.prod(shape):
+            raise ValueError(f"{path}: its chunks do not fill an array of shape {shape}")
 
 
 def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | None = None) -> np.ndarray:

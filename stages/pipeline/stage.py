@@ -4,13 +4,14 @@ One stage at a time runs in a checkout: it holds a lock, and it ends with the `d
 that outlived its `dvc` would put old results under a new dvc.lock.
 """
 
+import errno
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from zc.lockfile import LockError, LockFile
 
 from stages.pipeline import files, kernels, params
 
-LOCK = Path(".dvc/tmp/stage.lock")
+LOCK = Path("data/.stage.lock")  # .dvc may be that of a directory above
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
 # What bad input, a bad environment or a bad parameter raises. Anything else is a bug and keeps its traceback.
 EXPECTED = (ValueError, OSError, MemoryError, ArithmeticError, psutil.Error)
@@ -65,8 +66,8 @@ def terminate(number: int, frame: Any) -> None:
 
 
 def end_with_dvc() -> None:
-    """Under DVC, kill this process when DVC ends. Raises ChildProcessError when it has ended already."""
-    if "DVC_STAGE" not in os.environ or os.name != "posix":
+    """Under DVC, end this process when DVC ends. Raises ChildProcessError when it has ended already."""
+    if "DVC_STAGE" not in os.environ or not hasattr(os, "getpgid"):  # Windows has no process groups
         return
     # DVC runs a command in a shell, in its own process group; what adopts the children of a dead DVC is not in it.
     parent = psutil.Process(os.getppid())
@@ -77,11 +78,11 @@ def end_with_dvc() -> None:
 
 
 def die_with(process: psutil.Process) -> None:
-    """Wait until a process ends, then kill this one."""
+    """Wait until a process ends, then end this one at once, as if killed."""
     with suppress(psutil.NoSuchProcess):
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.1)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(1)
 
 
 def check_directory() -> None:
@@ -90,13 +91,18 @@ def check_directory() -> None:
         raise FileNotFoundError(f"{Path.cwd()}: no dvc.yaml here; run stages in the project's directory")
 
 
-def lock(path: Path) -> closing[Any]:
+def lock(path: Path) -> AbstractContextManager[Any]:
     """Take the lock file at `path`, for a `with` block; OSError at once when another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return closing(LockFile(str(path)))
-    except LockError:
-        holder = path.read_text(encoding="utf-8").strip() or "unknown"
+    except LockError as error:
+        if getattr(error.__context__, "errno", None) not in (errno.EAGAIN, errno.EACCES):
+            print(f"{path}: no locks on this file system; never run two stages here at once", file=sys.stderr)
+            return nullcontext()
+        with path.open("rb") as file:
+            file.seek(1)  # Windows locks the first byte, which is a space
+            holder = file.read().decode().strip() or "unknown"
         raise OSError(f"another stage is running here, process {holder}: wait for it, or end it") from None
 
 

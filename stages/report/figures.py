@@ -4,8 +4,11 @@ The style is set here, on top of Matplotlib's own defaults, so that no user conf
 numbers give the same bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -13,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -37,6 +41,8 @@ STYLE: dict[Any, Any] = {
     "figure.titleweight": "bold",
     "figure.constrained_layout.use": True,
 }
+# A confusion matrix has counts up to so many classes, names up to so many, and shows all classes up to so many.
+COUNTED, NAMED, SHOWN = 26, 64, 256
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -89,6 +95,41 @@ def learning_curves(history: Sequence[Mapping[str, str]]) -> Figure:
     return figure
 
 
+@cache
+def letters() -> frozenset[int]:
+    """Return the code points that the font of the figures can draw, both normal and bold."""
+    fonts = (FontProperties(family=STYLE["font.family"], weight=weight) for weight in ("normal", "bold"))
+    return frozenset.intersection(*(frozenset(get_font(findfont(font)).get_charmap()) for font in fonts))
+
+
+def missing_letters(names: Iterable[str]) -> list[str]:
+    """Return the letters of `names` that the font of the figures lacks; white space counts as drawable."""
+    return sorted({letter for letter in "".join("".join(names).split()) if ord(letter) not in letters()})
+
+
+def legible(classes: Sequence[str], width: int, lines: int) -> list[str]:
+    """Return the class names in at most `lines` lines of about `width` letters each.
+
+    A name with letters that the font lacks, or that is the same as another when it is shortened, becomes the number of
+    the class.
+    """
+    texts = []
+    for name in classes:
+        wrapped = textwrap.wrap(name, width)
+        cut = "\N{HORIZONTAL ELLIPSIS}" if len(wrapped) > lines else ""
+        texts.append("\n".join(wrapped[:lines]) + cut)
+    count = Counter(texts)
+    bad = {text for text in count if count[text] > 1 or not text or missing_letters([text])}
+    return [f"#{k}" if text in bad else text for k, text in enumerate(texts)]
+
+
+def legend(names: Iterable[str]) -> str:
+    """Return the line of a title that explains the class numbers among the names shown; empty if there are none."""
+    if not any(re.fullmatch(r"#\d+", name) for name in names):
+        return ""
+    return "\n#N is class N, counted from 0: the font lacks letters of its name, or the name is too long"
+
+
 def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
     """Write each (value, text, color) beside the end of its curve, from the lowest up, without overlap."""
     line = 0.075 * axes.get_ylim()[1]  # the height of a line of text, in the units of these axes, which start at 0
@@ -109,55 +150,90 @@ def label_ends(axes: Axes, x: float, ends: list[tuple[float, str, str]]) -> None
 
 @styled
 def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts (K, K) of predicted classes (columns) for each actual class (row). Only the mistakes are colored."""
+    """Counts (K, K) of predicted classes (columns) for each actual class (row). Only the mistakes are colored.
+
+    The figure has a bounded size: with more classes, first the counts are left out, then the names, and in the end
+    all but the most confused classes.
+    """
     K = len(classes)
-    mistakes = counts * ~np.eye(K, dtype=bool)
-    size = 3.0 + 0.48 * K
+    mistakes = counts.copy()
+    np.fill_diagonal(mistakes, 0)
+    accuracy = 100 * np.trace(counts) / max(counts.sum(), 1)
+    shown = most_confused(mistakes, COUNTED) if K > SHOWN else list(range(K))
+    n = len(shown)
+    names = legible(classes, 20, 2 if n <= COUNTED else 1)
+    title = f"Accuracy {accuracy:.2f} % on {counted(int(counts.sum()), 'test image')}"
+    if mistakes.any():
+        i, j = divmod(int(mistakes.argmax()), K)
+        pair = f"{names[i]} predicted as {names[j]}".replace("\n", " ")
+        title += f"\nmost frequent confusion: {pair}, {counted(int(mistakes[i, j]), 'time')}"
+    if n < K:
+        title += f"\nonly the {n} most confused of {K:,} classes are shown"
+    if n <= NAMED:
+        title += legend(names[k] for k in shown)
+    images = np.maximum(counts.sum(axis=1, keepdims=True)[shown], 1)
+    counts, mistakes = (matrix[np.ix_(shown, shown)] for matrix in (counts, mistakes))
+    rates = 100 * mistakes / images
+
+    size = 3.0 + 0.48 * min(n, 20)
     figure = Figure(figsize=(size + 0.8, size))
     axes = figure.subplots()
-    rates = 100 * mistakes / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     darkest = max(float(rates.max()), 0.1) * 1.25
     image = axes.imshow(rates, cmap="Oranges", vmin=0, vmax=darkest)
-    for i, j in np.ndindex(K, K):
-        if counts[i, j]:
-            weight = "bold" if i == j else "normal"
-            color = "white" if rates[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
-            axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
-    long = max(map(len, classes)) > 3
-    axes.set_xticks(range(K), classes, rotation=40 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(range(K), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
+    for i, j in np.argwhere(counts) if n <= COUNTED else ():
+        weight = "bold" if i == j else "normal"
+        color = "white" if rates[i, j] > 0.7 * darkest else INK  # the better contrast on this color map
+        axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8.5, weight=weight, color=color)
+    if n <= NAMED:
+        names = [names[k] for k in shown]
+        wrapped = any("\n" in name for name in names)
+        angle = 0 if max(map(len, names)) <= 3 else 90 if wrapped or n > 20 else 40  # as steep as the space requires
+        ha = "right" if angle == 40 else "center"
+        axes.set_xticks(range(n), names, rotation=angle, ha=ha, parse_math=False)
+        axes.set_yticks(range(n), names, parse_math=False)
+    axes.set_xlabel("predicted" if n <= NAMED else "predicted, as class numbers")
+    axes.set_ylabel("actual" if n <= NAMED else "actual, as class numbers")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
     bar.set_label("mistakes, % of the actual class")
     bar.outline.set_visible(False)
-    accuracy = 100 * np.trace(counts) / max(counts.sum(), 1)
-    title = f"Accuracy {accuracy:.2f} % on {counted(int(counts.sum()), 'test image')}"
-    if mistakes.any():
-        i, j = divmod(int(mistakes.argmax()), K)
-        title += (
-            f"\nmost frequent confusion: {classes[i]} predicted as {classes[j]}, {counted(int(mistakes[i, j]), 'time')}"
-        )
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(title, x=0.01, ha="left", wrap=True, parse_math=False)
     return figure
+
+
+def most_confused(mistakes: np.ndarray, n: int) -> list[int]:
+    """Return the numbers of n classes, in ascending order: those of the most frequent mistakes (K, K)."""
+    pairs = np.argwhere(mistakes)
+    worst = pairs[np.argsort(-mistakes[tuple(pairs.T)], kind="stable")[: n * n]]  # n classes have fewer pairs
+    ranked = dict.fromkeys([*worst.ravel().tolist(), *range(len(mistakes))])  # without repetition
+    return sorted(list(ranked)[:n])
 
 
 @styled
 def predictions(
-    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
+    images: np.ndarray,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    classes: Sequence[str],
+    total: int,
 ) -> Figure:
-    """A grid of test images (n, rows, columns) with the predicted class and confidence (n,) of each."""
+    """A grid of test images (n, rows, columns), of `total`, with the predicted class and confidence (n,) of each."""
     wrong = int((actual != predicted).sum())
     shown = f"Predicted class and confidence of {len(images)} of {counted(total, 'test image')}: "
     verdict = "no mistake" if not wrong else f"{counted(wrong, 'mistake')} (framed, \N{MULTIPLICATION X})"
-    return image_grid(images, actual, predicted, confidence, shown + verdict, columns=10)
+    return image_grid(images, actual, predicted, confidence, classes, shown + verdict, columns=10)
 
 
 @styled
 def mistakes(
-    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, total: int
+    images: np.ndarray,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    classes: Sequence[str],
+    total: int,
 ) -> Figure:
     """The misclassified test images (n, rows, columns) with the highest confidence (n,), of `total` mistakes."""
     if not total:
@@ -166,34 +242,51 @@ def mistakes(
         return figure
     which = f"The {len(images)} most confident of {counted(total, 'mistake')}"
     title = f"{which}: actual \N{RIGHTWARDS ARROW} predicted class, and its confidence"
-    return image_grid(images, actual, predicted, confidence, title, columns=8)
+    return image_grid(images, actual, predicted, confidence, classes, title, columns=8)
 
 
 def image_grid(
-    images: np.ndarray, actual: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, title: str, columns: int
+    images: np.ndarray,
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+    columns: int,
 ) -> Figure:
-    """Images (n, rows, columns), `columns` per line, each below its predicted class and confidence (n,).
+    """Images (n, rows, columns), `columns` per line, each below its predicted class and its confidence (n,).
 
-    A mistake has a frame, a cross and its actual class (n,), too.
+    A mistake has a frame, a cross and the name of its actual class, too. `actual` and `predicted` are numbers (n,).
     """
-    long = max(len(name) for name in (*actual, *predicted)) > 3
+    names = legible(classes, 14, 2)
+    shown = [names[k] for k in {*actual, *predicted}]
+    long = max(map(len, shown)) > 3
     arrow = "\n\N{RIGHTWARDS ARROW} " if long else " \N{RIGHTWARDS ARROW} "
-    canvas, cells = mosaic(255 - images, columns, gap=(0.75 if long else 0.6, 0.45 if long else 0.2), background=255)
+    above, beside = (0.75, 0.45) if long else (0.6, 0.2)
+    rows, width = images.shape[1:]
+    above += 0.34 * any("\n" in name for name in shown)  # two more lines of text
+    above *= max(1, width / rows)
+    canvas, cells = mosaic(255 - images, columns, gap=(above, beside), background=255)
     figure, axes = bare_figure(canvas, width=12 if long else 9)
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    rows, width = images.shape[1:]
     for (top, left), truth, guess, sure in zip(cells, actual, predicted, confidence, strict=True):
         correct = truth == guess
-        name = guess if correct else f"\N{MULTIPLICATION X} {truth}{arrow}{guess}"
-        text = f"{name}\n{percent(sure)}"
+        name = names[guess] if correct else f"\N{MULTIPLICATION X} {names[truth]}{arrow}{names[guess]}"
         axes.text(
-            left + width / 2, top - 1.5, text, ha="center", va="bottom", fontsize=8.5, color=INK if correct else RED
+            left + width / 2,
+            top - 1.5,
+            f"{name}\n{percent(sure)}",
+            ha="center",
+            va="bottom",
+            fontsize=8.5,
+            color=INK if correct else RED,
+            parse_math=False,
         )
         if not correct:
             axes.add_patch(
                 Rectangle((left - 0.5, top - 0.5), width, rows, fill=False, edgecolor=RED, linewidth=1.6, clip_on=False)
             )
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(title + legend(shown), x=0.01, ha="left", wrap=True)
     return figure
 
 

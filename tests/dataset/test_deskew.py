@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.dataset import deskew
-from stages.dataset.deskew import moments, remove_skew
+from stages.dataset.deskew import STEPS, moments, remove_skew
 
 FIXTURE = Path(__file__).parents[1] / "fixture/t10k-images-idx3-ubyte.gz"
 DIGITS = np.frombuffer(gzip.decompress(FIXTURE.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
@@ -36,7 +35,8 @@ def test_an_image_without_slant_is_unchanged():
 def test_every_digit_becomes_upright_and_keeps_its_center_and_mass():
     upright = remove_skew(DIGITS)
     assert upright.shape == DIGITS.shape
-    assert upright.dtype == np.uint8
+    assert upright.dtype == np.float32
+    assert np.array_equal(upright, upright.astype(np.uint8))
     slant, center = moments(upright)
     assert np.abs(slant).max() < 0.05
     np.testing.assert_allclose(center, moments(DIGITS)[1], atol=0.05)
@@ -44,11 +44,31 @@ def test_every_digit_becomes_upright_and_keeps_its_center_and_mass():
     np.testing.assert_allclose(upright.sum(axis=(1, 2), dtype=float), mass, rtol=0.01)
 
 
-def test_the_result_depends_on_neither_chunks_nor_other_images(monkeypatch):
-    whole = remove_skew(DIGITS)
+@pytest.mark.parametrize("levels", [1, 2, 16, 100, 127])
+def test_digits_in_few_levels_get_edges_as_smooth_as_in_many(levels):
+    few = (DIGITS.astype(int) * levels // 255).astype(np.uint8)
+    assert few.max() == levels
+    many = few * np.uint8(255 // levels)
+    upright, expected = remove_skew(few), remove_skew(many)
+    assert np.abs(upright / levels - expected / many.max()).max() < 1 / 60
+    assert np.array_equal(upright * STEPS, np.rint(upright * STEPS))
+    slant, _ = moments(upright)
+    assert np.abs(slant).max() < 0.05
+
+
+def test_rounding_is_as_fine_as_the_brightest_pixel_of_each_image_requires():
+    images = bar(0.3) // np.array([1, 2, 4, 255], np.uint8)[:, None, None]
+    assert images.max(axis=(1, 2)).tolist() == [255, 127, 63, 1]
+    upright = remove_skew(images)
+    for image, finest in zip(upright, (1, 2, 4, 128), strict=True):
+        assert np.array_equal(image * finest, np.rint(image * finest))
+        assert finest == 1 or not np.array_equal(image * finest / 2, np.rint(image * finest / 2))
+
+
+def test_the_result_depends_on_no_other_image():
     before = DIGITS.copy()
-    monkeypatch.setattr(deskew, "CHUNK", 7)
-    assert np.array_equal(remove_skew(DIGITS), whole)
+    whole = remove_skew(DIGITS)
+    assert np.array_equal(remove_skew(DIGITS[:7]), whole[:7])
     assert np.array_equal(remove_skew(DIGITS[3:4])[0], whole[3])
     assert np.array_equal(DIGITS, before)
 

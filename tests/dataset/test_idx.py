@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unix import unix
 
 from stages.dataset import idx
 
@@ -123,10 +124,16 @@ def test_paths_that_are_not_files(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(FileNotFoundError, match="loop: not found; run `dvc repro fetch`"):
         idx.read(tmp_path / "loop")
-    os.mkfifo(tmp_path / "pipe")  # has no writer: opening it would block forever
-    for path in (tmp_path, tmp_path / "pipe", os.devnull):
+    for path in (tmp_path, os.devnull):
         with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
             idx.read(path)
+
+
+@unix
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # has no writer: opening it would block forever
+    with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
+        idx.read(tmp_path / "pipe")
 
 
 def test_a_link_is_followed(tmp_path):
@@ -183,15 +190,17 @@ def test_the_parser_agrees_with_idx2numpy(tmp_path_factory, dtype, shape, seed):
     assert np.array_equal(ours, theirs)
 
 
-def labeled(images=None, labels=None):
+def labeled(images=None, labels=None, valid=range(3)):
     images = np.ones((4, 2, 3), np.uint8) if images is None else images
     labels = np.array([0, 1, 2, 1], np.uint8) if labels is None else labels
-    idx.check_labeled(images, labels, 3, "IMAGES", "LABELS")
+    idx.check_labeled(images, labels, valid, "IMAGES", "LABELS")
 
 
 def test_a_labeled_set_is_accepted():
     labeled()
     labeled(labels=np.array([0, 1, 2, 1], np.int32))
+    labeled(labels=np.array([1, 3, 2, 1], np.uint8), valid=range(1, 4))
+    labeled(valid=range(400))
 
 
 @pytest.mark.parametrize(
@@ -205,6 +214,7 @@ def test_a_labeled_set_is_accepted():
         ({"labels": np.array([0.0, 1, 2, 1])}, "LABELS: contains 1-D float64"),
         ({"labels": np.array([0, 1, 3, 1], np.uint8)}, r"LABELS: label 3 at index 2 is outside 0\.\.2"),
         ({"labels": np.array([0, -1, 2, 1], np.int8)}, r"LABELS: label -1 at index 1 is outside 0\.\.2"),
+        ({"valid": range(1, 4)}, r"LABELS: label 0 at index 0 is outside 1\.\.3"),
         ({"labels": np.ones(4, np.uint8)}, "LABELS: only class 1 present"),
     ],
 )

@@ -20,6 +20,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from unix import unix
 
 from stages.download import sources
 from stages.download.sources import Dataset, Downloader, File, Package, Source
@@ -385,9 +386,52 @@ def test_a_directory_is_read_without_a_connection(tmp_path, monkeypatch, downloa
         downloader.download(File("labels", 1, "0" * 64), [missing, present])
     assert downloader.download(FILE, [missing, present]) == (GOOD, present)
     assert downloader.lines == [
-        f"{tmp_path}/none: skipped, no such directory",
-        f"{tmp_path}: skipped, no labels or labels.gz in it",
+        f"{tmp_path}/none: skipped, no directory {tmp_path}/none",
+        f"{tmp_path}: skipped, no labels or labels.gz, nor its bytes under another name, in {tmp_path}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("images.idx3-ubyte", GOOD), ("IMAGES", GOOD), ("images (1).gz", PACKED), ("train", PACKED)],
+)
+def test_a_file_of_a_directory_may_have_any_name(tmp_path, downloader, name, content):
+    """Others are there, too: of the right name but not the right bytes, of the right size, and what is no file."""
+    others = {
+        "images": BODIES["flip"],
+        "b": BODIES["flip"],
+        "c.gz": gzip.compress(GOOD[::-1]),
+        "d": b"",
+        "e": b"\x1f\x8b",
+    }
+    for other, bad in others.items():
+        (tmp_path / other).write_bytes(bad)
+    (tmp_path / "a directory").mkdir()
+    (tmp_path / "a link to nothing").symlink_to(tmp_path / "nothing")
+    source = Source(directory=str(tmp_path))
+    with pytest.raises(OSError, match=r"wrong bytes: SHA-256 .{12}\.\.\., expected"):
+        downloader.download(FILE, [source])
+    downloader.lines.clear()
+    (tmp_path / name).write_bytes(content)
+    assert downloader.download(FILE, [source]) == (GOOD, source)
+    assert downloader.lines == [f"{tmp_path}: {name} has the bytes of images"]
+
+
+@unix
+def test_a_pipe_in_a_directory_is_not_opened(tmp_path, downloader):
+    os.mkfifo(tmp_path / "a pipe")
+    os.mkfifo(tmp_path / "images")
+    (tmp_path / "x").write_bytes(GOOD)
+    assert downloader.download(FILE, [Source(directory=str(tmp_path))])[0] == GOOD
+
+
+def test_files_that_cannot_be_the_one_are_not_read(tmp_path, downloader, monkeypatch):
+    """A directory may have many other files, and large ones."""
+    for name, content in (("a", GOOD + b"x"), ("b.gz", gzip.compress(GOOD[1:]))):
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(sources, "decompress", None)
+    with pytest.raises(OSError, match=r"no images or images\.gz, nor its bytes under another name, in "):
+        downloader.download(FILE, [Source(directory=str(tmp_path))])
 
 
 def test_a_member_of_an_archive_is_found_by_its_exact_name_in_any_folder():

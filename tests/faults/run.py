@@ -79,7 +79,7 @@ def main():
     ledger.notes.append(f"Seed {options.seed}.")
     report = ledger.report()
     if options.report:
-        options.report.write_text(f"# Faults injected and survived\n\n{report}", encoding="utf-8")
+        options.report.write_text(f"# Faults injected and survived\n\n{report}", encoding="utf-8", newline="\n")
     print(report)
     print(f"{ledger.survived} of {ledger.injected} survived, in {time.monotonic() - started:.0f} s")
     sys.exit(ledger.survived != ledger.injected)

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import project
 import pytest
+from unix import unix
 
 from stages.pipeline import files
 
 
 def test_round_trips(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    files.write_array(tmp_path / "a.npy", array)
+    files.write_array(tmp_path / "a.npy", (2, 3), [array[:1], array[1:]])
     assert np.array_equal(files.read_array(tmp_path / "a.npy", (None, 3)), array)
     assert isinstance(files.read_array(tmp_path / "a.npy", (2, 3)), np.memmap)
     files.write_arrays(tmp_path / "a.npz", {"W": array, "name": "x", "list": ["p", "q"]})
@@ -31,8 +32,15 @@ def test_round_trips(tmp_path):
     assert (tmp_path / "a.csv").read_bytes().startswith(b"a,b\n1,\n")
 
 
+def test_an_array_that_is_written_in_chunks_has_the_bytes_that_numpy_writes(tmp_path):
+    array = np.random.default_rng(0).random((7, 3), np.float32)
+    files.write_array(tmp_path / "a.npy", array.shape, [array[:2], array[2:2], array[2:]])
+    np.save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
 def test_an_empty_array_can_be_mapped(tmp_path):
-    files.write_array(tmp_path / "a.npy", np.empty((0, 784), np.float32))
+    files.write_array(tmp_path / "a.npy", (0, 784), [])
     assert files.read_array(tmp_path / "a.npy", (None, 784)).shape == (0, 784)
 
 
@@ -49,7 +57,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path, monkeypatch):
 
 WRITERS = {
     "text": lambda path: files.write_text(path, "x" * 10 + "\ud800"),  # cannot be encoded
-    "array": lambda path: files.write_array(path, np.array([object()])),
+    "array": lambda path: files.write_array(path, (3, 2), [np.zeros((2, 2)), np.zeros((2, 2))]),
     "arrays": lambda path: files.write_arrays(path, {"a": np.arange(9), "b": np.array([object()])}),
     "json": lambda path: files.write_json(path, {"a": 1, "b": float("nan")}),
     "rows": lambda path: files.write_rows(path, [{"a": 1}, {"b": 2}]),
@@ -60,7 +68,7 @@ WRITERS = {
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, write):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(ValueError, match=r"encode|pickle|JSON|fields"):
+    with pytest.raises(ValueError, match=r"encode|pickle|JSON|fields|do not fill"):
         write(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -89,7 +97,7 @@ def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, 
     elif name == "json":
         files.write_json(path, {"a": list(range(100))})
     else:
-        files.write_array(path, np.arange(1000, dtype=np.float32))
+        files.write_array(path, (1000,), [np.arange(1000)])
     whole = path.read_bytes()
     if damage == "pickle":
         with path.open("wb") as file:
@@ -110,7 +118,7 @@ def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, 
     ],
 )
 def test_an_array_of_another_type_or_shape_is_refused(tmp_path, array, said):
-    files.write_array(tmp_path / "a.npy", array)
+    np.save(tmp_path / "a.npy", array)
     with pytest.raises(ValueError, match=re.escape(said)):
         files.read_array(tmp_path / "a.npy", (None, 4))
 
@@ -261,7 +269,7 @@ def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text,
 
 
 def test_an_array_with_another_digest_is_refused(tmp_path):
-    files.write_array(tmp_path / "a.npy", np.zeros(3, np.float32))
+    files.write_array(tmp_path / "a.npy", (3,), [np.zeros(3)])
     files.read_array(tmp_path / "a.npy", (3,), files.digest(tmp_path / "a.npy"))
     with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .* expected; run `make doctor`"):
         files.read_array(tmp_path / "a.npy", (3,), "0" * 64)
@@ -292,12 +300,13 @@ def test_an_old_temporary_file_is_overwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+@unix
 @pytest.mark.parametrize("fraction", [0, 0.01, 0.5, 0.99])
 @pytest.mark.parametrize("rows", [10, 10_000])
 def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, fraction, rows):
     """A limit on the size of files has the effect of a full disk; set in a child process, for it alone."""
     array = np.zeros((rows, 10), np.float32)
-    files.write_array(tmp_path / "a.npy", array)
+    files.write_array(tmp_path / "a.npy", array.shape, [array])
     size = (tmp_path / "a.npy").stat().st_size
     writing = f"""
 import resource
@@ -305,7 +314,7 @@ import numpy as np
 from stages.pipeline import files
 resource.setrlimit(resource.RLIMIT_FSIZE, ({int(fraction * size)}, resource.RLIM_INFINITY))
 try:
-    files.write_array("b.npy", np.zeros({array.shape}, np.float32))
+    files.write_array("b.npy", {array.shape}, [np.zeros({array.shape})])
 except OSError as error:
     print(error)
 """
@@ -320,3 +329,17 @@ def test_a_path_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/a\.json: cannot be written, .*; fix that and run `dvc repro`"):
         files.write_json(tmp_path / "file/a.json", {})
+
+
+def test_a_file_that_another_program_has_open_on_windows_is_reported_and_stays(tmp_path, monkeypatch):
+    files.write_text(tmp_path / "a", "old")
+
+    def refuse(*paths):
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match=r"a: cannot be written, The process .*; fix that and run `dvc repro`") as raised:
+        files.write_text(tmp_path / "a", "new")
+    assert "\n" not in str(raised.value)
+    assert (tmp_path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]

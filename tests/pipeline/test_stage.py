@@ -1,3 +1,5 @@
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -6,7 +8,10 @@ import time
 from pathlib import Path
 
 import project
+import psutil
 import pytest
+from unix import unix
+from zc import lockfile
 
 from stages.pipeline import stage
 
@@ -88,6 +93,7 @@ stage.run(work)
 """
 
 
+@unix
 def test_with_closed_streams_nothing_is_printed_into_a_file(tmp_path):
     closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", WRITER]
     done = subprocess.run(closed, env={**os.environ, "PYTHONPATH": str(project.ROOT)}, capture_output=True, check=False)
@@ -123,6 +129,42 @@ def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
     )  # the system frees the lock of a process that died
 
 
+def test_the_holder_is_read_without_the_byte_that_windows_locks(capsys, monkeypatch):
+    class Locked(io.FileIO):
+        """An open file whose first byte another process has locked."""
+
+        def readall(self):
+            return self.read(-1)
+
+        def read(self, size=-1):
+            if self.tell() == 0:
+                raise PermissionError(13, "Permission denied")
+            return super().read(size)
+
+        def readinto(self, buffer):
+            raise NotImplementedError
+
+    process = start()
+    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedReader(Locked(path, mode)))
+    said = f"work: another stage is running here, process {process.pid}: wait for it, or end it\n"
+    assert ended(capsys, ValueError("never reached")) == (1, said)
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_on_a_file_system_without_locks_a_stage_runs_and_says_so(capsys, monkeypatch, number):
+    def refuse(file):
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError:
+            raise lockfile.LockError("Couldn't lock it")  # noqa: B904 (as the library does)
+
+    monkeypatch.setattr(lockfile, "_lock_file", refuse)
+    said = f"{stage.LOCK}: no locks on this file system; never run two stages here at once\nwork: reached\n"
+    assert ended(capsys, ValueError("reached")) == (1, said)
+
+
 @pytest.mark.parametrize(
     ("number", "code", "said"),
     [
@@ -136,10 +178,11 @@ def test_a_signal_leaves_no_temporary_file(tmp_path, number, code, said):
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (code, said)
-    assert {path.name for path in tmp_path.iterdir()} == {".dvc", "dvc.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "dvc.yaml"}
+    assert list((tmp_path / "data").iterdir()) == [tmp_path / stage.LOCK]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="process groups and signals are those of Unix")
+@unix
 @pytest.mark.parametrize("shell", [[], ["sh", "-c", '"$@"; exit', "sh"]], ids=["directly", "by a shell"])
 def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
     starter = "import subprocess, sys; subprocess.run(sys.argv[1:])"
@@ -154,7 +197,7 @@ def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="process groups and signals are those of Unix")
+@unix
 def test_a_stage_whose_dvc_died_while_python_was_starting_does_not_begin():
     orphan = """
 import os, time
@@ -193,9 +236,9 @@ def test_what_killed_stages_left_is_removed(tmp_path, capsys):
     assert [path for path in (*left, *kept) if path.exists()] == kept
 
 
-def alive(process):
+def alive(number):
     """Whether a process with this number is running; a zombie is not."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False

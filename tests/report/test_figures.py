@@ -36,10 +36,10 @@ def history_ending_at(train, validation, epochs=20):
 
 
 def answers(n, classes, wrong=0):
-    actual = np.array([classes[i % len(classes)] for i in range(n)])
+    actual = np.arange(n) % len(classes)
     predicted = actual.copy()
-    predicted[:wrong] = [classes[(i + 1) % len(classes)] for i in range(wrong)]
-    return actual, predicted, rng.random(n)
+    predicted[:wrong] = (actual[:wrong] + 1) % len(classes)
+    return actual, predicted, rng.random(n), classes
 
 
 def grid(draw, n, classes, wrong=0, shape=(28, 28)):
@@ -49,6 +49,17 @@ def grid(draw, n, classes, wrong=0, shape=(28, 28)):
 
 DIGITS = [str(digit) for digit in range(10)]
 ARTICLES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+CELLS = [
+    "Collecting Duct, Connecting Tubule",
+    "Distal Convoluted Tubule",
+    "Glomerular endothelial cells",
+    "Interstitial endothelial cells",
+    "Leukocytes",
+    "Podocytes",
+    "Proximal Tubule Segments",
+    "Thick Ascending Limb",
+]
+KANA = list("\N{HIRAGANA LETTER O}\N{HIRAGANA LETTER KI}\N{HIRAGANA LETTER SU}")
 LETTERS = [f"the letter {chr(65 + i)}" for i in range(26)]
 
 
@@ -64,12 +75,22 @@ CASES = {
     "confusion": lambda: figures.confusion_matrix(counts(10), DIGITS),
     "confusion, articles": lambda: figures.confusion_matrix(counts(10), ARTICLES),
     "confusion, 26 letters": lambda: figures.confusion_matrix(counts(26), LETTERS),
+    "confusion, 2 classes": lambda: figures.confusion_matrix(counts(2), ["no", "yes"]),
+    "confusion, cells": lambda: figures.confusion_matrix(counts(8), CELLS),
+    "confusion, 24 cells": lambda: figures.confusion_matrix(counts(24), [f"{CELLS[k % 8]} {k}" for k in range(24)]),
+    "confusion, letters that the font lacks": lambda: figures.confusion_matrix(counts(3), KANA),
+    "confusion, 62 letters": lambda: figures.confusion_matrix(counts(62), (LETTERS * 3)[:62]),
+    "confusion, 65 classes": lambda: figures.confusion_matrix(counts(65), (LETTERS * 3)[:65]),
+    "confusion, 257 classes": lambda: figures.confusion_matrix(counts(257), (LETTERS * 10)[:257]),
     "confusion, 2 classes, no mistake": lambda: figures.confusion_matrix(np.diag([5, 7]), ["no", "yes"]),
     "predictions": lambda: grid(figures.predictions, 40, DIGITS, wrong=2),
     "predictions, articles": lambda: grid(figures.predictions, 40, ARTICLES, wrong=40),
+    "predictions, cells": lambda: grid(figures.predictions, 40, CELLS, wrong=4),
+    "predictions, cells, wide": lambda: grid(figures.predictions, 40, CELLS, wrong=40, shape=(20, 30)),
     "predictions, 1, wide": lambda: grid(figures.predictions, 1, DIGITS, shape=(20, 30)),
     "mistakes": lambda: grid(figures.mistakes, 24, DIGITS, wrong=24),
     "mistakes, articles": lambda: grid(figures.mistakes, 24, ARTICLES, wrong=24),
+    "mistakes, letters that the font lacks": lambda: grid(figures.mistakes, 3, KANA, wrong=3),
     "mistakes, 3": lambda: grid(figures.mistakes, 3, DIGITS, wrong=3),
     "mistakes, none": lambda: figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0),
     "first layer": lambda: figures.first_layer(rng.standard_normal((784, 64)), (28, 28), 128),
@@ -138,11 +159,108 @@ def test_no_two_texts_of_the_learning_curves_overlap(rows, tmp_path):
         assert not overlap, f"{one.get_text()!r} overlaps {other.get_text()!r}"
 
 
+@pytest.mark.parametrize("draw", [figures.predictions, figures.mistakes], ids=lambda draw: draw.__name__)
+@pytest.mark.parametrize("shape", [(28, 28), (20, 30), (30, 20)], ids=str)
+@pytest.mark.parametrize("classes", [DIGITS, ARTICLES, CELLS], ids=["digits", "articles", "cells"])
+def test_no_two_texts_of_a_grid_overlap(draw, shape, classes, tmp_path):
+    figure = grid(draw, 40, classes, wrong=40, shape=shape)
+    figures.save(figure, tmp_path / "grid", round(figure.dpi))
+    axes = figure.axes[0]
+    texts = [text.get_window_extent() for text in axes.texts]
+    frames = [patch.get_window_extent() for patch in axes.patches]
+    assert len(texts) == len(frames) == 40
+    for one, other in itertools.combinations(texts, 2):
+        assert not one.overlaps(other)
+    assert not any(text.overlaps(frame) for text in texts for frame in frames)
+
+
+def test_class_names_are_text_not_formulas(recwarn, tmp_path):
+    names = ["$", "US$", "a$b$c", r"\frac", "x^2_3"]
+    for figure in (figures.confusion_matrix(counts(5), names), grid(figures.mistakes, 5, names, wrong=5)):
+        figures.save(figure, tmp_path / "figure", 50)
+        texts = [figure._suptitle, *figure.axes[0].texts, *figure.axes[0].get_xticklabels()]
+        texts += figure.axes[0].get_yticklabels()
+        assert not any(text.get_parse_math() for text in texts if "$" in text.get_text())
+        assert any("US$" in text.get_text() for text in texts)
+    assert not recwarn.list
+
+
+def test_long_names_are_wrapped_and_then_shortened():
+    assert figures.legible(["Trouser", "Collecting Duct, Connecting\nTubule"], 20, 2) == [
+        "Trouser",
+        "Collecting Duct,\nConnecting Tubule",
+    ]
+    shortened = figures.legible(["Collecting Duct, Connecting Tubule", "x" * 50], 12, 2)
+    assert shortened == ["Collecting\nDuct,\N{HORIZONTAL ELLIPSIS}", f"{'x' * 12}\n{'x' * 12}\N{HORIZONTAL ELLIPSIS}"]
+
+
+def test_names_that_cannot_be_drawn_or_told_apart_become_class_numbers(recwarn, tmp_path):
+    names = ["Dress", *KANA, "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}", " ", "the very same 1", "the very same 2"]
+    legible = figures.legible(names, 13, 1)
+    assert legible == ["Dress", "#1", "#2", "#3", "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}", "#5", "#6", "#7"]
+    assert figures.missing_letters(names) == sorted(KANA)
+    assert figures.missing_letters([*DIGITS, *CELLS]) == []
+    for figure in (figures.confusion_matrix(counts(8), names), grid(figures.mistakes, 8, names, wrong=8)):
+        figures.save(figure, tmp_path / "figure", 50)
+        assert "#N is class N, counted from 0" in title(figure)
+    assert not recwarn.list
+    assert "#N" not in title(figures.confusion_matrix(counts(10), ARTICLES))
+    assert "#N" not in title(grid(figures.predictions, 1, ["Dress", *KANA]))  # none is shown
+
+
 def test_numbers_in_dark_cells_of_the_confusion_matrix_are_white():
     axes = figures.confusion_matrix(np.array([[90, 8, 2], [0, 100, 0], [4, 0, 96]]), ["a", "b", "c"]).axes[0]
     colors = {text.get_text(): text.get_color() for text in axes.texts}
     assert colors.pop("8") == "white"
     assert set(colors.values()) == {figures.INK}
+
+
+@pytest.mark.parametrize("K", [2, 10, 26, 27, 62, 65, 256, 257])
+def test_a_confusion_matrix_of_bounded_size_leaves_out_counts_then_names_then_classes(K):
+    figure = figures.confusion_matrix(counts(K), [f"class {k}" for k in range(K)])
+    axes, all_shown = figure.axes[0], min(K, 26) if K > 256 else K
+    assert max(figure.get_size_inches()) < 14
+    assert axes.images[0].get_array().shape == (all_shown, all_shown)
+    assert bool(axes.texts) == (all_shown <= 26)
+    names = {label.get_text() for label in axes.get_xticklabels()}
+    assert any(name.startswith("class ") for name in names) == (all_shown <= 64)
+    assert ("class numbers" in axes.get_xlabel()) == (all_shown > 64)
+    assert ("only the 26 most confused of 257 classes are shown" in title(figure)) == (K == 257)
+
+
+def test_the_most_confused_classes_are_those_of_the_most_frequent_mistakes():
+    counts = 5 * np.eye(300, dtype=int)
+    counts[299, 150], counts[7, 40], counts[40, 9] = 3, 2, 1
+    axes = figures.confusion_matrix(counts, [str(k) for k in range(300)]).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [str(k) for k in [*range(23), 40, 150, 299]]
+    drawn = {(names[int(y)], names[int(x)]): t.get_text() for t in axes.texts for x, y in [t.get_position()]}
+    assert {pair: n for pair, n in drawn.items() if pair[0] != pair[1]} == {
+        ("299", "150"): "3",
+        ("7", "40"): "2",
+        ("40", "9"): "1",
+    }
+    assert axes.images[0].get_array().max() == pytest.approx(100 * 3 / 8)  # of all images of class 299
+
+
+@pytest.mark.parametrize("K", [256, 3832])
+def test_figures_of_many_classes_take_little_memory_and_time(K, tmp_path):
+    script = f"""
+import resource, sys; sys.path.insert(0, "tests/report")
+from pathlib import Path; import test_figures as t
+names = [f"class {{k}}" for k in range({K})]
+for draw in (t.figures.predictions, t.figures.mistakes):
+    t.figures.save(t.grid(draw, 40, names, wrong=24), Path(sys.argv[1]), 150)
+t.figures.save(t.figures.confusion_matrix(t.counts({K}), names), Path(sys.argv[1]), 150)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime)
+"""
+    command = [sys.executable, "-c", script, tmp_path / "figure"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    gibibytes, seconds = map(float, done.stdout.split())
+    assert gibibytes < 1
+    assert seconds < 10
 
 
 def title(figure):

@@ -111,10 +111,10 @@ class Run(socketserver.StreamRequestHandler):
                 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
                 code = 0
         except SystemExit as end:
-            code = end.code or 0
-            if isinstance(code, str):
-                print(code, file=sys.stderr)
-                code = 1
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            else:
+                code = end.code or 0
         except BaseException:
             traceback.print_exc()
         sys.stdout.flush()
@@ -128,14 +128,21 @@ class Run(socketserver.StreamRequestHandler):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    parent = os.getppid()
-    max_children = 100
+def serve(address):
+    """Run commands until the process that started this one ends."""
 
-    def service_actions(self):
-        super().service_actions()
-        if os.getppid() != self.parent:
-            sys.exit()  # the tests were killed
+    class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+        parent = os.getppid()
+        max_children = 100
+
+        def service_actions(self):
+            super().service_actions()
+            if os.getppid() != self.parent:
+                sys.exit()  # the tests were killed
+
+    with Server(address, Run) as server:
+        print("listening", flush=True)
+        server.serve_forever()
 
 
 if __name__ == "__main__":
@@ -143,6 +150,4 @@ if __name__ == "__main__":
     if what == "ask":
         ask(address, *command)
     warm_up()
-    with Server(address, Run) as server:
-        print("listening", flush=True)
-        server.serve_forever()
+    serve(address)

@@ -10,12 +10,13 @@ from pathlib import Path
 import page
 import project
 import pytest
+from unix import unix
 
 PAGE = (project.ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 COMMANDS = page.commands(PAGE)
 IDS = [f"{number}: {command.line.strip()}" for number, command in enumerate(COMMANDS)]
 HOME = "/home/you/digits"
-pytestmark = pytest.mark.xdist_group("the page is run once")
+pytestmark = [pytest.mark.xdist_group("the page is run once"), unix]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,20 @@ def test_after_dvc_pull_a_clone_has_nothing_to_run(walk):
     assert COMMANDS[pull + 1].line == "dvc repro\n"
     assert "Running stage" not in COMMANDS[pull + 1].output
     assert (walk.parent / "colleague/models/network.npz").read_bytes() == (walk / "models/network.npz").read_bytes()
+
+
+def test_the_model_is_read_from_another_directory_in_python(walk):
+    code = re.search(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1]
+    result = project.run(walk.parent / "app", sys.executable, "-W", "error", "-c", code)
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((walk / "reports/metrics.json").read_text())
+    assert result.stdout.splitlines() == [
+        "Drawn digits, weights of the first layer: (784, 256)",
+        "hidden layers: [256]",
+        f"accuracy: {metrics['accuracy']}",
+    ]
+    model = (walk / "models/network.npz").read_bytes()
+    assert [path.read_bytes() for path in sorted((walk.parent / "app").glob("*.npz"))] == [model, model]
 
 
 def test_after_the_page_the_workspace_is_clean_and_up_to_date(walk):

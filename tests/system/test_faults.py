@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from unix import unix
+
+pytestmark = unix
 HARNESS = Path(__file__).parents[1] / "faults"
 
 # A bug that the tests must notice: a file is renamed into place although it could not be written completely. The first
@@ -12,6 +15,8 @@ CARELESS = """
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+from unix import unix
 
 sys.path.insert(0, sys.argv.pop(1))
 import ledger

@@ -13,7 +13,7 @@ from tools import docs
 # Neither inputs nor outputs, and why.
 IGNORED = {
     "params.yaml": "a stage depends on its own section, which is compared separately",
-    ".dvc/tmp/stage.lock": "held while a stage runs; it only has the number of the process",
+    "data/.stage.lock": "held while a stage runs; it only has the number of the process",
     "models/checkpoint.npz": "to resume a run that was killed; its key is the digest of all that the result depends on",
 }
 DOWNLOADS = "data/downloads/"  # the cache of fetch; used only if the digest is that of the catalog

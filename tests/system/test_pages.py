@@ -1,6 +1,7 @@
 """What the shorter pages show is what happens, on the fixture's digits."""
 
 import csv
+import gzip
 import re
 
 import numpy as np
@@ -8,12 +9,19 @@ import project
 import pytest
 
 from stages.dataset import idx
+from stages.download.sources import File, verify
+from stages.pipeline import yaml_reader
+
+
+def blocks(name, language):
+    """The code blocks of a language on a page."""
+    text = (project.ROOT / name).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def block(name, language):
     """The first code block of a language on a page."""
-    text = (project.ROOT / name).read_text(encoding="utf-8")
-    return re.search(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    return blocks(name, language)[0]
 
 
 def test_the_code_in_the_models_readme_predicts_what_evaluate_predicts(finished):
@@ -39,9 +47,27 @@ def test_the_models_readme_lists_every_array_with_its_type(finished):
 def test_the_code_in_the_data_sets_page_writes_idx_files(tmp_path):
     scope = {}
     exec(block("docs/datasets.md", "python"), scope)
-    for array in (np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.arange(5, dtype=np.uint8)):
+    images, labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.array([0, 7, 3831])
+    for array in (images, images[0, 0], labels.astype(np.int16), labels.astype(np.int32)):
         scope["write_idx"](tmp_path / "file", array)
-        np.testing.assert_array_equal(idx.read(tmp_path / "file"), array)
+        read = idx.read(tmp_path / "file")
+        np.testing.assert_array_equal(read, array)
+        assert read.dtype == array.dtype
+
+
+def test_the_entry_that_the_data_sets_page_prints_is_accepted(capsys):
+    _, definition, call = blocks("docs/datasets.md", "python")
+    roles = {}
+    exec(call, {"print_files": lambda **paths: roles.update(paths)})
+    assert list(roles) == list(project.ROLES)
+    scope = {}
+    exec(definition, scope)
+    scope["print_files"](**{role: project.FIXTURE / f"{name}.gz" for role, name in project.ROLES.items()})
+    printed, _ = yaml_reader.parse(capsys.readouterr().out, "printed")
+    assert {role: file["name"] for role, file in printed.items()} == project.ROLES
+    for file in printed.values():
+        data = gzip.decompress((project.FIXTURE / f"{file['name']}.gz").read_bytes())
+        assert verify(data, File(**file)) == data
 
 
 def test_the_doctor_prints_what_the_reliability_page_shows(finished):

@@ -174,8 +174,8 @@ def test_fetch_lists_every_source_that_it_tried(copy):
     repro_fails(
         copy,
         "fetch: train-images-idx3-ubyte: no source has it",
-        "fetch:   nowhere: no such directory",
-        "fetch:   tests/fixture: no such directory",
+        f"fetch:   nowhere: no directory {copy}/nowhere\n",
+        f"fetch:   tests/fixture: no directory {copy}/tests/fixture\n",
         "set fetch.directory",
     )
 
@@ -266,6 +266,17 @@ def test_fetch_goes_past_a_directory_with_an_impossible_name(copy):
 def test_training_that_diverges_writes_nothing(copy):
     project.set_params(copy, {"train": {"learning_rate": 1000.0, "schedule": "constant", "weight_decay": 1.0}})
     stage_fails(copy, "train", "the loss is", "at epoch 1, step ", "learning rate 1e+03", "try a smaller learning_rate")
+
+
+@pytest.mark.parametrize("name", ["validate", "fetch", "evaluate"])
+def test_a_stage_also_runs_as_a_script(copy, name):
+    before = snapshot(copy)
+    result = project.run(copy, "python", "-W", "error", f"stages/{name}.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert snapshot(copy) == before
+    result = project.run(copy / "stages", "python", f"{name}.py")
+    said = f"{name}: {copy}/stages: no dvc.yaml here; run stages in the project's directory\n"
+    assert (result.returncode, result.stderr) == (1, said)
 
 
 def test_traceback_1_shows_the_traceback(copy):

@@ -1,0 +1,71 @@
+"""The pipeline where Linux is not: without fork, process groups, SIGKILL, flock and /proc, and with Windows' files.
+
+tests/support/elsewhere takes all that from a stage, or from pytest.
+"""
+
+import sys
+
+import project
+import pytest
+from ruamel.yaml import YAML
+
+ELSEWHERE = {"PYTHONPATH": str(project.ROOT / "tests/support/elsewhere")}
+FIXTURES = """
+import mmap, multiprocessing, os, signal, sys
+from pathlib import Path
+for name in "ab":
+    Path(name).write_text(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("os.fork()", AttributeError),
+        ("os.getpgid(0)", AttributeError),
+        ("signal.SIGKILL", AttributeError),
+        ("import fcntl", ModuleNotFoundError),
+        ("import resource", ModuleNotFoundError),
+        ("exec(compile('open(\"/proc/self/status\")', '/project/stages/train.py', 'exec'))", FileNotFoundError),
+        ("with open('a') as file: os.replace('b', 'a')", PermissionError),
+        ("with open('b') as file: Path('b').replace('a')", PermissionError),
+        ("with open('a') as file: Path('a').unlink()", PermissionError),
+        (
+            "with open('a') as file: pages = mmap.mmap(file.fileno(), 0, access=1)\nos.replace('b', 'a')",
+            PermissionError,
+        ),
+        ("multiprocessing.get_context('fork').Process(target=print).start()", AttributeError),
+    ],
+)
+def test_what_is_missing_elsewhere_is_missing(tmp_path, code, error):
+    """Or else the next test would show nothing."""
+    for variables, expected in ((ELSEWHERE, error.__name__), ({}, "")):
+        command = [sys.executable, "-c", f"{FIXTURES}\n{code}", "stages."]
+        result = project.run(tmp_path, *command, **{"PYTHONPATH": "", **variables})
+        assert (result.returncode == 0) == (not expected), result.stderr
+        assert expected in result.stderr
+
+
+def test_the_pipeline_gives_the_same_bytes(finished, copy):
+    """As it does for someone who installs with pip and runs `dvc repro`."""
+    before = project.snapshot(copy)
+    assert project.repro(copy, "--force", **ELSEWHERE) == project.STAGES
+    assert project.snapshot(copy) == before
+    assert (copy / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
+
+
+def test_the_tests_can_be_collected():
+    """On another system those of what only Unix has are skipped, and all others run."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
+    done = [
+        project.run(project.ROOT, *command, **variables).stdout.splitlines() for variables in (ELSEWHERE, {"A": "b"})
+    ]
+    assert done[0][:-1] == done[1][:-1]
+    assert len(done[0]) > 500
+
+
+def test_the_workflow_names_all_systems_and_versions():
+    workflow = YAML(typ="safe").load(project.ROOT / ".github/workflows/ci.yml")
+    matrix = workflow["jobs"]["systems"]["strategy"]["matrix"]
+    assert matrix["system"] == [f"{name}-latest" for name in ("ubuntu", "macos", "windows")]
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]

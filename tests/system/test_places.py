@@ -1,0 +1,149 @@
+"""Where the project can be: inside another repository, a Git submodule or worktree, without Git, on Windows."""
+
+import shutil
+
+import project
+import pytest
+
+
+def must(root, *command):
+    """Run a command, which must succeed; return what it prints."""
+    result = project.run(root, *command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def commit(root):
+    must(root, "git", "add", "--all")
+    must(root, "git", "commit", "--quiet", "--message", "All")
+
+
+def started(root):
+    """A Git repository at `root`."""
+    root.mkdir(exist_ok=True)
+    must(root, "git", "init", "--quiet", "--initial-branch", "main")
+    for name, value in (("user.name", "Test"), ("user.email", "test@example.org")):
+        must(root, "git", "config", name, value)
+    return root
+
+
+def subdirectory(tmp_path):
+    """A directory of a repository whose DVC is at the top."""
+    top = started(tmp_path / "mono")
+    must(top, "dvc", "init", "--quiet")
+    must(top, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    project.make(top / "digits")
+    shutil.rmtree(top / "digits/.dvc")
+    commit(top)
+    return top, "digits"
+
+
+def submodule(tmp_path):
+    """A submodule of a repository that does not use DVC."""
+    project.make(started(tmp_path / "origin"))
+    commit(tmp_path / "origin")
+    top = started(tmp_path / "top")
+    must(top, "git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../origin", "digits")
+    commit(top)
+    return top, "digits"
+
+
+def worktree(tmp_path):
+    """Another worktree of a clone."""
+    project.make(started(tmp_path / "origin"))
+    commit(tmp_path / "origin")
+    must(tmp_path / "origin", "git", "worktree", "add", "-b", "side", "../side")
+    return tmp_path, "side"
+
+
+@pytest.mark.parametrize("place", [subdirectory, submodule, worktree])
+def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path, place):
+    top, name = place(tmp_path)
+    there = top / name
+    own = (there / ".dvc").exists()
+
+    def run(command):
+        return must(top, "sh", "-c", f"cd {name} && {command}")
+
+    root = run("dvc root")
+    assert run("dvc repro").count("Running stage") == 6
+    assert run("dvc root") == root == ("." if own else "..") + "\n"
+    assert (there / ".dvc").exists() == own
+    assert run("dvc repro").endswith("Data and pipelines are up to date.\n")
+    assert run("dvc status") == "Data and pipelines are up to date.\n"
+    assert run("git status --short") != ""
+    run("git add --all && git commit --quiet --message Results")
+    assert run("python -m tools.verify") == "Every output is the recorded one, bit for bit.\n"
+    assert run("python -m tools.doctor").startswith("All is well: 21 outputs, 16 cache objects, 4 original files are ")
+    if not own:
+        run("dvc push")
+        assert len([path for path in (tmp_path / "store").rglob("*") if path.is_file()]) == 16
+        assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
+    for temp in ("", "--temp "):
+        assert "Running stage 'train'" in run(f"dvc exp run {temp}--name e{len(temp)} -S train.seed={len(temp) + 3}")
+    assert (there / ".dvc").exists() == own
+    run("git restore . && dvc checkout")
+    run("git diff --exit-code . && dvc repro")
+    rwlock = (there if own else top) / ".dvc/tmp/rwlock"
+    rwlock.write_text("{")
+    fault = project.run(top, "sh", "-c", f"cd {name} && python -m tools.doctor")
+    path = ".dvc/tmp/rwlock" if own else "../.dvc/tmp/rwlock"
+    assert fault.stdout.startswith(f"{path}: a truncated lock of DVC\n    rm -f {path}\n"), fault
+
+
+def test_git_on_windows_changes_no_line_end(copy, tmp_path):
+    """A clone whose Git is set up as on Windows has the same bytes, so nothing runs again and no digest changes."""
+    commit(started(copy))
+    clone = tmp_path / "clone"
+    windows = ("--config", "core.autocrlf=true", "--config", "core.eol=crlf")
+    must(tmp_path, "git", "clone", "--quiet", *windows, str(copy), "clone")
+    (clone / ".dvc/cache").symlink_to(copy / ".dvc/cache")
+    must(clone, "dvc", "checkout")
+    assert project.repro(clone) == []
+    assert must(clone, "git", "status", "--short", "--untracked-files=no") == ""
+    names = must(copy, "git", "ls-files").splitlines()
+    assert {".gitattributes", "dvc.lock", "params.yaml", "reports/history.csv", "stages/train.py"} <= set(names)
+    assert [name for name in names if (clone / name).read_bytes() != (copy / name).read_bytes()] == []
+
+
+def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, tmp_path):
+    """As after "Download ZIP"; then with a repository, and with a commit."""
+    root = tmp_path / "download"
+    project.make(root)
+    assert "is not a git repository" in project.run(root, "dvc", "repro").stderr
+    for _ in range(2):
+        said = must(root, "python", "-m", "tools.git")
+        assert said.startswith("There is no Git repository here; .dvc/config.local says so to DVC.")
+    assert project.repro(root) == project.STAGES
+    assert project.repro(root) == []
+    assert "accuracy" in must(root, "dvc", "metrics", "show")
+    assert must(root, "python", "-m", "tools.doctor").startswith("All is well")
+    for command in ("exp run", "metrics diff", "params diff", "plots diff"):  # what the message names, besides make
+        assert f"`dvc {command}`" in said or "`dvc exp`" in said
+        assert project.run(root, "dvc", *command.split()).returncode != 0
+    verified = project.run(root, "python", "-m", "tools.verify")
+    assert (verified.returncode, verified.stderr.count("\n")) == (1, 1)
+    assert verified.stderr.startswith("verify: Git's HEAD has no dvc.lock to compare with")
+
+    started(root)
+    assert must(root, "python", "-m", "tools.git").startswith("The Git repository has no commit yet. `dvc exp` and ")
+    assert project.repro(root) == []
+    assert "Empty git repo" in project.run(root, "dvc", "exp", "run").stderr
+    commit(root)
+    assert must(root, "python", "-m", "tools.git") == ""
+    must(root, "dvc", "exp", "run", "--name", "first", "-S", "train.seed=1")
+    assert "first" in must(root, "dvc", "exp", "list")
+    must(root, "python", "-m", "tools.verify")
+
+
+def test_in_a_repository_nothing_is_configured(finished):
+    assert project.run(finished, "python", "-m", "tools.git").stdout.startswith("The Git repository has no commit yet.")
+    assert not (finished / ".dvc/config.local").exists()
+
+
+def test_without_dvc_it_is_dvc_that_says_so(tmp_path):
+    project.make(tmp_path)
+    shutil.rmtree(tmp_path / ".dvc")
+    assert must(tmp_path, "python", "-m", "tools.git").startswith("There is no Git repository here")
+    assert "you are not inside of a DVC repository" in project.run(tmp_path, "dvc", "repro").stderr
+    assert not (tmp_path / ".dvc/config.local").exists()
