@@ -51,6 +51,12 @@ def test_the_code_on_the_page_is_all_run():
         assert block.startswith(">>> ")
 
 
+def test_every_link_on_the_page_leads_somewhere():
+    links = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert len(links) > 20
+    assert [link for link in links if not (mathematics.PAGE.parent / link).exists()] == []
+
+
 def test_the_training_on_the_page_is_as_long_as_it_says():
     lines = printed(reference.step).splitlines()[1:]
     assert sum(not line.startswith("#") for line in lines) == 14
