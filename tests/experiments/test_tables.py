@@ -51,7 +51,11 @@ def test_tables_and_figures_are_written(ran):
     gap = f"{gaps.mean():+.2f} ± {gaps.std(ddof=1) / 2**0.5:.2f}"
     assert f"| baseline | the recipe default | {tables.spread(base)} |  | 2 |" in page
     assert f"| no-decay | no weight decay | {tables.spread(changed)} | {gap} | 2 |" in page
-    assert {path.name for path in Path("docs/figures").iterdir()} == {"error_by_recipe.png", "augmentations.png"}
+    assert {path.name for path in Path("docs/figures").iterdir()} == {
+        "error_by_recipe.png",
+        "augmentations.png",
+        "frequencies.png",
+    }
 
 
 def test_the_same_results_give_the_same_bytes(ran):
