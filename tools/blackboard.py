@@ -196,7 +196,7 @@ def shapes() -> Figure:
         ("gradient of W", ("$x^T$", D, N), ("dy", N, M), ("dW", D, M)),
         ("gradient of x", ("dy", N, M), ("$W^T$", M, D), ("dx", N, D)),
     )
-    figure = Figure(figsize=(9, 1.9))
+    figure = Figure(figsize=(9, 2.0))
     axes = figure.subplots()
     left = 0.0
     for title, *matrices in products:
@@ -212,7 +212,7 @@ def shapes() -> Figure:
             left += columns + 2.7
         left += 1.5
     axes.set_xlim(-1, left - 3.5)
-    axes.set_ylim(-3.6, 6.6)
+    axes.set_ylim(-3.9, 6.9)
     axes.set_aspect("equal")
     axes.axis("off")
     return figure
