@@ -38,7 +38,13 @@ def write_results(images, labels, predicted, classes, **keys):
     rows, columns = images.shape[1:][:: -1 if keys.get("transposed") else 1]
     D, K = rows * columns, len(classes)
     W = np.random.default_rng(0).standard_normal((D, K)).astype(np.float32)
-    model = {"W1": W, "b1": np.zeros(K, np.float32), "activation": "relu", "image_shape": [rows, columns]}
+    model = {
+        "W1": W,
+        "b1": np.zeros(K, np.float32),
+        "activation": "relu",
+        "arithmetic": "exact",
+        "image_shape": [rows, columns],
+    }
     files.write_arrays(stage.MODEL, model | {"classes": classes})
     scores = {f"{split}_{score}": 0.5 for split in ("train", "validation") for score in ("loss", "accuracy")}
     files.write_rows(stage.HISTORY, [{"epoch": 1, **scores}])

@@ -40,6 +40,7 @@ OTHER = {
     },
     "evaluate": {"calibration_bins": 1, "blas_threads": 2},
     "plot": {"seed": 1, "examples": 30, "mistakes": 1, "units": 8, "calibration_bins": 5, "dpi": 60},
+    "page": {"withheld": 0.3, "max_bytes": 150_000},
 }
 PLACES = docs.leaves(OTHER)
 # What comes out different where that is less than an output of every stage that follows.

@@ -157,7 +157,7 @@ def test_a_stage_rejects_a_truncated_record(here, path):
         (",0.", ",1.", "a confidence outside 0..1"),
         (",0.", ",x", "could not convert string to float"),
         (",0.", ",nan0.", "could not convert string to float"),
-        ("\n7,", "\nseven,", "a class that is not in data/raw/dataset.json"),
+        ("\n7,", "\nseven,", "an unknown class"),
     ],
 )
 def test_plot_rejects_malformed_predictions(here, old, new, message):
