@@ -36,7 +36,7 @@ def pack(image: np.ndarray) -> bytes:
     return b"".join(bytes([len(zeros), len(others)]) + others for zeros, others in runs if zeros or others)
 
 
-def fitting(sizes: Iterable[int], limit: int) -> int:
+def fitting(sizes: Iterable[float], limit: int) -> int:
     """Return how many of the first sizes, in bytes, add up to no more than `limit`."""
     ends = np.cumsum(list(sizes))
     return int(np.searchsorted(ends, limit, side="right"))

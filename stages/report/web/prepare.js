@@ -1,7 +1,7 @@
 // From a drawing to what the network takes: as the digits of MNIST were made, then as stages/dataset prepares them.
 "use strict";
 
-const PEN = 1.15; // radius of the pen, in pixels of the small picture
+const PEN = 1.25; // radius of the pen, in pixels of the small picture
 const SOFT = 1.0; // width of its soft edge
 const SMALLEST = 0.04; // a drawing with a smaller longest side, as a fraction of the canvas, is no digit
 

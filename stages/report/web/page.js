@@ -1,0 +1,136 @@
+// What happens when: a drawing or a test image goes through the network, and everything shows it.
+"use strict";
+
+const SIDE = Math.round((20 / 28) * Math.min(model.rows, model.columns)); // of the box around a digit
+const digits = model.classes;
+let shown = null; // what everything shows: the image, its preparation, and what the network makes of it
+let chosen = -1; // the test image, -1 for a drawing
+
+const pad = new Pad(byId("pad"), update);
+
+// Puts what is on the canvas through the network.
+function update() {
+  if (!pad.image) chosen = -1;
+  const cropped = pad.image ? null : crop(pad.strokes, SIDE);
+  const image = pad.image ?? (cropped && center(cropped, SIDE, model));
+  const prepared = image && prepare(image, model);
+  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x) };
+  byId("pad-hint").hidden = Boolean(pad.image || pad.strokes.length);
+  byId("undo").disabled = byId("clear").disabled = !pad.image && !pad.strokes.length;
+  showAnswer();
+  showSteps();
+  showThinking();
+  showNearest();
+}
+
+// Puts a test image on the canvas; `n` counts the images in the page.
+function showTest(n) {
+  chosen = n;
+  pad.show(images[n]);
+}
+
+function certain({ confidence }) {
+  return confidence >= data.threshold.confidence;
+}
+
+const bars = digits.map((name) => {
+  const bar = element("span", { className: "bar" });
+  const value = element("span", { className: "value" });
+  byId("bars").append(element("div", {}, element("span", { className: "name", textContent: name }), element("span", { className: "track" }, bar), value));
+  return { bar, value };
+});
+
+function showAnswer() {
+  const result = shown?.result;
+  const sure = result && certain(result);
+  const name = result && digits[result.answer];
+  const { long, short } = wording(result, sure, name);
+  byId("answer").textContent = result ? (sure ? name : "?") : "";
+  byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
+  byId("verdict").textContent = short;
+  const origin = chosen < 0 ? "" : `Test image ${tests.index[chosen]}: ${digits[tests.actual[chosen]]}`;
+  byId("origin").textContent = origin;
+  announce([origin, long].filter(Boolean).join(". "));
+  bars.forEach(({ bar, value }, k) => {
+    const p = result?.probabilities[k] ?? 0;
+    bar.style.width = `${100 * p}%`;
+    bar.parentElement.parentElement.classList.toggle("best", k === result?.answer);
+    value.textContent = result ? percent(p) : "";
+  });
+}
+
+// The answer in words: all of it, and what is left to say beside the large digit.
+function wording(result, sure, name) {
+  let long = pad.strokes.length ? "Too small to be a digit." : "Draw a digit, and the answer follows.";
+  if (!result) return { long, short: long };
+  const confidence = percent(result.confidence);
+  long = sure ? `${name}, with ${confidence} confidence.` : `I don\u2019t know. Perhaps ${name}, with only ${confidence} confidence.`;
+  return { long, short: sure ? `with ${confidence} confidence` : long };
+}
+
+// Tells a screen reader the answer once the drawing rests.
+let waiting;
+function announce(text) {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => (byId("announcement").textContent = text), 700);
+}
+
+function showSteps() {
+  const { rows, columns, low, high, mean, std } = model;
+  const blank = new Float64Array(rows * columns);
+  const s = shown;
+  const list = [
+    [s?.cropped, SIDE, SIDE, 0, 1, "Cropped", s && !s.cropped ? "the test set is already" : `to its box, ${SIDE} \u00d7 ${SIDE}`],
+    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows} \u00d7 ${columns}`],
+    [s?.straight, rows, columns, low, high, "Straightened", s && model.deskew ? `slanted by ${number(s.degrees, 1)}\u00b0` : model.deskew ? "by its slant" : "not for this model"],
+    [s?.x, rows, columns, (low - mean) / std, (high - mean) / std, "Normalized", s ? `${number(Math.min(...s.x), 2)} to ${number(Math.max(...s.x), 2)}` : "mean 0, deviation 1"],
+  ];
+  byId("steps").replaceChildren(
+    ...list.map(([values, height, width, from, to, name, note], n) => {
+      const draw = (canvas) => paintInk(canvas, values ?? blank.fill(from), height, width, from, to);
+      return element("figure", { className: values ? "" : "empty" }, picture(draw, { "aria-label": `${name}, ${note}` }), element("figcaption", {}, element("b", { textContent: `${n + 1} ${name}` }), ` ${note}`));
+    }),
+  );
+}
+
+// A sample of class k: the next one of the right and certain test images at every call.
+const turns = digits.map(() => 0);
+function sample(k) {
+  const candidates = tests.index.flatMap((_, n) => {
+    return tests.actual[n] === k && tests.predicted[n] === k && tests.confidence[n] > data.threshold.confidence ? [n] : [];
+  });
+  if (candidates.length) showTest(candidates[turns[k]++ % candidates.length]);
+}
+
+digits.forEach((name, k) => {
+  byId("samples").append(element("button", { type: "button", textContent: name, onclick: () => sample(k) }));
+});
+byId("undo").onclick = () => pad.undo();
+byId("clear").onclick = () => pad.clear();
+
+document.addEventListener("keydown", (event) => {
+  const free = event.target === document.body || event.target === pad.canvas;
+  if (!free || event.altKey || event.metaKey) return;
+  const undo = event.key === "Backspace" || (event.ctrlKey && event.key === "z");
+  const clear = event.key === "Delete" || event.key === "Escape";
+  const digit = !event.ctrlKey && /^\d$/.test(event.key) && Number(event.key) < digits.length;
+  if (!undo && !clear && !digit) return;
+  event.preventDefault();
+  if (undo) pad.undo();
+  else if (clear) pad.clear();
+  else sample(Number(event.key));
+});
+
+const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+const right = sum(data.confusion.map((row, k) => row[k]));
+byId("summary").textContent = `${data.title}: a ${sizes} network written in NumPy, which is right on ${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
+byId("digest").textContent = model.sha256;
+byId("exactness").textContent =
+  model.arithmetic === "exact"
+    ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of an image are those of the Python code, bit for bit."
+    : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
+const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.threshold;
+byId("threshold").textContent = `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.threshold.confidence)}, chosen on the ${validation} validation images. It withholds ${withheld} of their answers, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
+
+update();

@@ -1,0 +1,2 @@
+function showThinking(){}
+function showNearest(){}
