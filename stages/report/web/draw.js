@@ -15,7 +15,7 @@ class Pad {
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, (event) => (this.drawing = event.pointerId === this.drawing ? null : this.drawing));
     }
-    repaint(canvas, () => this.paint());
+    canvas.repaint = () => this.paint();
   }
 
   begin(event) {

@@ -6,10 +6,13 @@ const digits = model.classes;
 let shown = null; // what everything shows: the image, its preparation, and what the network makes of it
 let chosen = -1; // the test image, -1 for a drawing
 
-const pad = new Pad(byId("pad"), update);
+let frame = null; // the next one, which shows what has changed
+let rest = null; // a timer, until the drawing rests
+const pad = new Pad(byId("pad"), () => (frame ??= requestAnimationFrame(update)));
 
 // Puts what is on the canvas through the network.
 function update() {
+  frame = null;
   if (!pad.image) chosen = -1;
   const cropped = pad.image ? null : crop(pad.strokes, SIDE);
   const image = pad.image ?? (cropped && center(cropped, SIDE, model));
@@ -20,7 +23,11 @@ function update() {
   showAnswer();
   showSteps();
   showThinking();
-  showNearest();
+  clearTimeout(rest);
+  rest = setTimeout(() => {
+    byId("announcement").textContent = spoken(); // to a screen reader
+    showNearest();
+  }, 300);
 }
 
 // Puts a test image on the canvas; `n` counts the images in the page.
@@ -43,14 +50,11 @@ const bars = digits.map((name) => {
 function showAnswer() {
   const result = shown?.result;
   const sure = result && certain(result);
-  const name = result && digits[result.answer];
-  const { long, short } = wording(result, sure, name);
-  byId("answer").textContent = result ? (sure ? name : "?") : "";
+  const name = result ? digits[result.answer] : "";
+  byId("answer").textContent = result && !sure ? "?" : name;
   byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
-  byId("verdict").textContent = short;
-  const origin = chosen < 0 ? "" : `Test image ${tests.index[chosen]}: ${digits[tests.actual[chosen]]}`;
-  byId("origin").textContent = origin;
-  announce([origin, long].filter(Boolean).join(". "));
+  byId("verdict").textContent = sure ? `with ${percent(result.confidence)} confidence` : verdict();
+  byId("origin").textContent = origin();
   bars.forEach(({ bar, value }, k) => {
     const p = result?.probabilities[k] ?? 0;
     bar.style.width = `${100 * p}%`;
@@ -59,20 +63,23 @@ function showAnswer() {
   });
 }
 
-// The answer in words: all of it, and what is left to say beside the large digit.
-function wording(result, sure, name) {
-  let long = pad.strokes.length ? "Too small to be a digit." : "Draw a digit, and the answer follows.";
-  if (!result) return { long, short: long };
-  const confidence = percent(result.confidence);
-  long = sure ? `${name}, with ${confidence} confidence.` : `I don\u2019t know. Perhaps ${name}, with only ${confidence} confidence.`;
-  return { long, short: sure ? `with ${confidence} confidence` : long };
+// The answer in words.
+function verdict() {
+  if (!shown) return pad.strokes.length ? "Too small to be a digit." : "Draw a digit, and the answer follows.";
+  const { answer, confidence } = shown.result;
+  const [name, much] = [digits[answer], percent(confidence)];
+  return certain(shown.result)
+    ? `${name}, with ${much} confidence.`
+    : `I don\u2019t know. Perhaps ${name}, with only ${much} confidence.`;
 }
 
-// Tells a screen reader the answer once the drawing rests.
-let waiting;
-function announce(text) {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => (byId("announcement").textContent = text), 700);
+// Which test image is on the canvas, if one is.
+function origin() {
+  return chosen < 0 ? "" : `Test image ${tests.index[chosen]}: ${digits[tests.actual[chosen]]}`;
+}
+
+function spoken() {
+  return [origin(), verdict()].filter(Boolean).join(". ");
 }
 
 function showSteps() {
@@ -122,7 +129,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
-const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const right = sum(data.confusion.map((row, k) => row[k]));
 byId("summary").textContent = `${data.title}: a ${sizes} network written in NumPy, which is right on ${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
 byId("digest").textContent = model.sha256;

@@ -15,9 +15,10 @@ function element(name, properties = {}, ...children) {
 }
 
 // The color of a CSS variable, as [red, green, blue].
+const colors = {};
 function color(name) {
-  const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  return [1, 3, 5].map((at) => parseInt(value.slice(at, at + 2), 16));
+  colors[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  return [1, 3, 5].map((at) => parseInt(colors[name].slice(at, at + 2), 16));
 }
 
 // Paints one square per number, mixed from the colors that `mix` returns for it: [from, to, amount].
@@ -49,24 +50,16 @@ function paintSigned(canvas, values, rows, columns, largest = Math.max(...values
 }
 
 // A picture that is painted now and again when the colors change.
-const repaints = new Map();
-
 function picture(paintIt, properties = {}) {
   const canvas = element("canvas", { role: "img", ...properties });
-  repaint(canvas, paintIt);
+  canvas.repaint = paintIt;
+  paintIt(canvas);
   return canvas;
 }
 
-function repaint(canvas, paintIt) {
-  repaints.set(canvas, paintIt);
-  paintIt(canvas);
-}
-
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const [canvas, paintIt] of repaints) {
-    if (canvas.isConnected) paintIt(canvas);
-    else repaints.delete(canvas);
-  }
+  for (const name of Object.keys(colors)) delete colors[name];
+  for (const canvas of document.querySelectorAll("canvas")) canvas.repaint(canvas);
 });
 
 // Arrow keys move between the elements of a group, of which Tab reaches one.
@@ -96,5 +89,6 @@ function columnsOf(group) {
 const minus = (text) => text.replace("-", "\u2212");
 const number = (x, digits = 3) => minus(x.toFixed(digits));
 const signed = (x, digits = 3) => (x < 0 ? "\u2212 " : "+ ") + Math.abs(x).toFixed(digits);
-const percent = (p) => (p > 0.9999 && p < 1 ? "> 99.99" : p < 0.0001 && p > 0 ? "< 0.01" : (100 * p).toFixed(p < 0.1 || p > 0.99 ? 2 : 1)) + " %";
-const subscript = (n) => String(n).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+const percent = (p) => (p > 0.9999 && p < 1 ? "> 99.99" : p < 0.0001 && p > 0 ? "< 0.01" : (100 * p).toFixed(p < 0.1 || p >= 0.99 ? 2 : 1)) + " %";
+const short = (x) => (x !== 0 && (Math.abs(x) < 1e-4 || Math.abs(x) >= 1e6) ? minus(x.toExponential(3)) : number(x, 4));
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
