@@ -1,14 +1,15 @@
 """Make the page on which one draws a digit and looks inside the network: one file that needs nothing else."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from stages.dataset import idx
-from stages.dataset.arrays import check_examples
+from stages.dataset.arrays import check_examples, prepare
+from stages.dataset.likeness import closest, directions
 from stages.dataset.records import RawDataset, TrainingInputs, check_model
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
@@ -28,6 +29,7 @@ HISTORY = Path("reports/history.csv")
 PREDICTIONS = Path("reports/predictions.csv")
 PAGE = Path("reports/index.html")
 ROW = 24  # bytes of the page for the class numbers and the confidence of an image
+THRESHOLDS = 200  # bytes of the page for the thresholds
 
 
 def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) -> None:
@@ -47,7 +49,7 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
     history = files.read_rows(HISTORY, [], ["epoch", *scores])
     correct = actual == predicted
     order = np.argsort(correct, kind="stable")  # every mistake, then the others as they come
-    data = {
+    data: dict[str, Any] = {
         "title": raw.title,
         "model": {
             "sha256": files.digest(MODEL),
@@ -63,14 +65,17 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
             "mean": mean,
             "std": std,
         },
-        "threshold": threshold(network, withheld),
         "confusion": metrics.confusion(actual, predicted, len(classes)).tolist(),
         "history": {name: [float(row[name]) if row[name] else None for row in history] for name in ("epoch", *scores)},
         "tests": {"count": len(images)},
     }
     packed = [pack(images[i]) for i in order]
-    room = max_bytes - len(assemble(SOURCES, data).encode())
-    shown = order[: fitting((4 * len(image) / 3 + ROW for image in packed), room)]
+    left = max_bytes - len(assemble(SOURCES, data).encode()) - THRESHOLDS
+    fit = fitting((4 * len(image) / 3 + ROW for image in packed), left)
+    shown = order[: max(fit, 1, int((~correct).sum()))]
+    background = (data["model"]["low"] - mean) / std
+    known = directions(prepare(images[shown], deskew, mean, std), (rows, columns), background)
+    data["thresholds"] = thresholds(network, known, (rows, columns), background, withheld)
     data["tests"] |= {
         "index": shown.tolist(),
         "actual": actual[shown].tolist(),
@@ -83,19 +88,26 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
     print(f"{PAGE}: {len(text.encode()) / 1e6:.1f} MB with {len(shown)} of {len(images)} test images")
 
 
-def threshold(network: Network, withheld: float) -> dict[str, float]:
-    """Return the confidence below which the page gives no answer, and what that does to the validation images."""
+def thresholds(
+    network: Network, known: np.ndarray, shape: tuple[int, int], background: float, withheld: float
+) -> dict[str, float]:
+    """Return the confidence and the likeness to `known` directions (N, D) below which the page gives no answer.
+
+    Below each are the fraction `withheld` of the validation images; the counts say what that means for them.
+    """
     sha256 = files.read_json(INPUTS, TrainingInputs).sha256
     images = files.read_array(VALIDATION_IMAGES, (None, network.dense[0].inputs), sha256[VALIDATION_IMAGES.name])
     targets = files.read_array(VALIDATION_TARGETS, (None, network.dense[-1].outputs), sha256[VALIDATION_TARGETS.name])
     check_examples(images, targets, VALIDATION_IMAGES)
     with threadpool_limits(1, user_api="blas"):
         probabilities = softmax(network.predict(images), network.arithmetic)
+        likeness = closest(directions(images, shape, background), known)
     confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != targets.argmax(axis=1)
-    lowest = metrics.confidence_threshold(confidence, withheld)
-    below = confidence < lowest
+    lowest = metrics.threshold(confidence, withheld), metrics.threshold(likeness, withheld)
+    below = (confidence < lowest[0]) | (likeness < lowest[1])
     return {
-        "confidence": lowest,
+        "confidence": lowest[0],
+        "likeness": lowest[1],
         "images": len(images),
         "withheld": int(below.sum()),
         "wrong": int(wrong.sum()),

@@ -49,12 +49,9 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return fsum(count * np.abs(mean_confidence - mean_accuracy)) / int(count.sum())
 
 
-def confidence_threshold(confidence: np.ndarray, withheld: float) -> float:
-    """Return the confidence below which the fraction `withheld` of the answers lies, to four decimals.
-
-    `confidence` (N,) is that of the network in its answers to N images.
-    """
-    return round(float(np.sort(confidence)[int(withheld * len(confidence))]), 4)
+def threshold(scores: np.ndarray, fraction: float) -> float:
+    """Return the score below which this fraction of the scores (N,) lies, to four decimals."""
+    return round(float(np.sort(scores)[int(fraction * len(scores))]), 4)
 
 
 def answers(

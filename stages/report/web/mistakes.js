@@ -4,7 +4,6 @@
 const PAGE_OF_IMAGES = 48;
 const NEAREST = 8;
 const mistaken = tests.index.flatMap((_, n) => (tests.actual[n] === tests.predicted[n] ? [] : [n]));
-let mistakenInputs = null; // the mistakes as the network takes them, prepared when first needed
 
 // A button that shows test image n and puts it through the network.
 function thumbnail(n) {
@@ -22,16 +21,14 @@ function thumbnail(n) {
   return button;
 }
 
-// The mistakes nearest to the image that is shown, by the distance of their prepared pixels.
+// The mistakes that look most like what is shown; they are the first images of the page.
 function showNearest() {
   const none = (text) => byId("nearest").replaceChildren(element("p", { className: "note", textContent: text }));
   if (!mistaken.length) return none("This network makes no mistake on the test set.");
   if (!shown) return none("Draw a digit, and they appear here.");
-  mistakenInputs ??= mistaken.map((n) => prepare(images[n], model).x);
-  const distance = (x) => x.reduce((total, value, i) => total + (value - shown.x[i]) ** 2, 0);
-  const ranked = mistaken.map((n, i) => [distance(mistakenInputs[i]), n]).filter(([, n]) => n !== chosen);
-  ranked.sort((a, b) => a[0] - b[0]);
-  byId("nearest").replaceChildren(...ranked.slice(0, NEAREST).map(([, n]) => thumbnail(n)));
+  const likeness = likenesses(shown.direction, mistaken.length);
+  const ranked = mistaken.filter((n) => n !== chosen).sort((a, b) => likeness[b] - likeness[a]);
+  return byId("nearest").replaceChildren(...ranked.slice(0, NEAREST).map(thumbnail));
 }
 
 const search = byId("search").elements;

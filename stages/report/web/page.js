@@ -17,7 +17,7 @@ function update() {
   const cropped = pad.image ? null : crop(pad.strokes, SIDE);
   const image = pad.image ?? (cropped && center(cropped, SIDE, model));
   const prepared = image && prepare(image, model);
-  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x) };
+  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x), ...likeIt(prepared.x) };
   byId("pad-hint").hidden = Boolean(pad.image || pad.strokes.length);
   byId("undo").disabled = byId("clear").disabled = !pad.image && !pad.strokes.length;
   showAnswer();
@@ -36,8 +36,18 @@ function showTest(n) {
   pad.show(images[n]);
 }
 
-function certain({ confidence }) {
-  return confidence >= data.threshold.confidence;
+function likeIt(x) {
+  const own = direction(x);
+  return { direction: own, similar: mostSimilar(own, chosen) };
+}
+
+// Whether the network is confident, and what is shown is like the digits that it knows.
+function certain({ result, similar }) {
+  return confident(result) && similar.likeness >= data.thresholds.likeness;
+}
+
+function confident({ confidence }) {
+  return confidence >= data.thresholds.confidence;
 }
 
 const bars = digits.map((name) => {
@@ -49,7 +59,7 @@ const bars = digits.map((name) => {
 
 function showAnswer() {
   const result = shown?.result;
-  const sure = result && certain(result);
+  const sure = shown && certain(shown);
   const name = result ? digits[result.answer] : "";
   byId("answer").textContent = result && !sure ? "?" : name;
   byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
@@ -68,8 +78,9 @@ function verdict() {
   if (!shown) return pad.strokes.length ? "Too small to be a digit." : "Draw a digit, and the answer follows.";
   const { answer, confidence } = shown.result;
   const [name, much] = [digits[answer], percent(confidence)];
-  return certain(shown.result)
-    ? `${name}, with ${much} confidence.`
+  if (certain(shown)) return `${name}, with ${much} confidence.`;
+  return confident(shown.result)
+    ? `I don\u2019t know: it is like no digit that I have seen. The network alone would say ${name}, with ${much} confidence.`
     : `I don\u2019t know. Perhaps ${name}, with only ${much} confidence.`;
 }
 
@@ -104,7 +115,7 @@ function showSteps() {
 const turns = digits.map(() => 0);
 function sample(k) {
   const candidates = tests.index.flatMap((_, n) => {
-    return tests.actual[n] === k && tests.predicted[n] === k && tests.confidence[n] > data.threshold.confidence ? [n] : [];
+    return tests.actual[n] === k && tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence ? [n] : [];
   });
   if (candidates.length) showTest(candidates[turns[k]++ % candidates.length]);
 }
@@ -136,7 +147,7 @@ byId("exactness").textContent =
   model.arithmetic === "exact"
     ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of an image are those of the Python code, bit for bit."
     : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
-const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.threshold;
-byId("threshold").textContent = `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.threshold.confidence)}, chosen on the ${validation} validation images. It withholds ${withheld} of their answers, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
+const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.thresholds;
+byId("threshold").textContent = `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most similar of the test images in this page has a likeness (the cosine between the two, blurred) below ${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
 
 update();

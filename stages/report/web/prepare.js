@@ -97,10 +97,9 @@ function removeSkew(image, rows, columns) {
     const whole = Math.floor(shift);
     const fraction = Math.fround(shift - whole);
     const rest = Math.fround(1 - fraction);
+    const pixel = (x) => (x >= 0 && x < columns ? image[y * columns + x] : 0);
     for (let x = 0; x < columns; x++) {
-      const [here, next] = [x + whole, x + whole + 1].map((from) => {
-        return from >= 0 && from < columns ? image[y * columns + from] : 0;
-      });
+      const [here, next] = [pixel(x + whole), pixel(x + whole + 1)];
       const value = Math.fround(Math.fround(rest * here) + Math.fround(fraction * next));
       result[y * columns + x] = (value / step + HALF_EVEN - HALF_EVEN) * step;
     }
