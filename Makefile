@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify test everywhere doctor faults fuzz docs lint bench recipes lock clean
+.PHONY: help repro verify test everywhere doctor faults fuzz docs notebook lint bench recipes lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,14 @@ recipes: .venv/installed  ## train the recipes and ablations that experiments/re
 	python -m experiments.other_writers
 	python -m experiments.tables
 
-docs: .venv/installed  ## write the derived files: docs/rerun.md and params.schema.json
+docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
+	python -m tools.mathematics
+	python -m tools.blackboard
+
+notebook: .venv/installed  ## write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
+	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[notebook]'
+	python -m tools.notebook
 
 lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.pipeline.yaml_reader import load, parse
-from tools.git import git
+from tools.git import run
 from tools.md5 import md5
 
 
@@ -62,9 +62,10 @@ def different(recorded: dict[str, Any], found: dict[str, Any]) -> list[tuple[str
 
 def main() -> None:
     """Print each output that differs from the one in the committed dvc.lock, and the first stage; exit code 1 then."""
-    committed = git("show", "HEAD:./dvc.lock")
-    if not committed:
-        sys.exit("verify: Git's HEAD has no dvc.lock to compare with; a clone has one, a download without Git has not")
+    try:
+        committed = run("git", "show", "HEAD:./dvc.lock")
+    except OSError as error:
+        sys.exit(f"verify: {error}; without a dvc.lock in Git there is nothing to compare with")
     differences = different(parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0])
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")

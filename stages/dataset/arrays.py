@@ -17,13 +17,13 @@ def chunks(rows: int, width: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, rows, step))
 
 
-def pixel_statistics(chunks: Iterable[np.ndarray]) -> tuple[float, float]:
-    """Return mean and standard deviation of all pixels of uint8 or deskewed images, given in chunks of any size.
+def pixel_statistics(parts: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Return mean and standard deviation of all pixels of uint8 or deskewed images, given in parts of any size.
 
     They are exact, because they are sums of integers: of pixels in units of 1 / STEPS.
     """
     counts = np.zeros(255 * STEPS + 1, np.intp)
-    for images in chunks:
+    for images in parts:
         levels = (images * np.float32(STEPS)).astype(np.intp)
         counts += np.bincount(levels.reshape(-1), minlength=len(counts))
     level = np.arange(len(counts)).astype(object)  # Python's integers, which cannot overflow

@@ -199,28 +199,25 @@ def read_local(file: File, directory: Path) -> tuple[bytes, Path]:
     if not directory.is_dir():
         raise ValueError(f"no directory {directory.absolute()}")
     named = [path for path in (directory / file.name, directory / f"{file.name}.gz") if path.is_file()]
-    others = [path for path in sorted(directory.iterdir()) if path not in named and unpacked_size(path) == file.bytes]
-    problems: list[Exception] = []
+    others = [path for path in sorted(directory.iterdir()) if path.is_file() and unpacked_size(path) == file.bytes]
+    problem: Exception | None = None
     for path in named + others:
         try:
             with path.open("rb") as stream:
                 return verify(decompress(stream.read(file.bytes + OVERHEAD), file.bytes), file), path
         except (OSError, ValueError) as error:
-            problems.append(error)
-    if named:
-        raise problems[0]
-    raise ValueError(f"no {file.name} or {file.name}.gz, nor its bytes under another name, in {directory.absolute()}")
+            problem = problem or (error if path in named else None)
+    where = directory.absolute()
+    raise problem or ValueError(f"no {file.name} or {file.name}.gz, nor its bytes under another name, in {where}")
 
 
 def unpacked_size(path: Path) -> int | None:
     """Return the size of a file that may be gzipped, as its last bytes say then; None if it cannot be read."""
-    with suppress(OSError):
-        if path.is_file():
-            with path.open("rb") as stream:
-                if stream.read(2) != GZIP:
-                    return path.stat().st_size
-                stream.seek(-4, os.SEEK_END)
-                return int.from_bytes(stream.read(), "little")
+    with suppress(OSError), path.open("rb") as stream:
+        if stream.read(2) != GZIP:
+            return path.stat().st_size
+        stream.seek(-4, os.SEEK_END)
+        return int.from_bytes(stream.read(), "little")
     return None
 
 

@@ -163,14 +163,15 @@ def confusion_matrix(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     n = len(shown)
     names = legible(classes, 20, 2 if n <= COUNTED else 1)
     title = f"Accuracy {accuracy:.2f} % on {counted(int(counts.sum()), 'test image')}"
+    named = shown if n <= NAMED else []
     if mistakes.any():
         i, j = divmod(int(mistakes.argmax()), K)
         pair = f"{names[i]} predicted as {names[j]}".replace("\n", " ")
         title += f"\nmost frequent confusion: {pair}, {counted(int(mistakes[i, j]), 'time')}"
+        named = [*named, i, j]
     if n < K:
         title += f"\nonly the {n} most confused of {K:,} classes are shown"
-    if n <= NAMED:
-        title += legend(names[k] for k in shown)
+    title += legend(names[k] for k in named)
     images = np.maximum(counts.sum(axis=1, keepdims=True)[shown], 1)
     counts, mistakes = (matrix[np.ix_(shown, shown)] for matrix in (counts, mistakes))
     rates = 100 * mistakes / images

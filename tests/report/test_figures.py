@@ -204,6 +204,8 @@ def test_names_that_cannot_be_drawn_or_told_apart_become_class_numbers(recwarn, 
         figures.save(figure, tmp_path / "figure", 50)
         assert "#N is class N, counted from 0" in title(figure)
     assert not recwarn.list
+    many = [chr(ord("\N{CJK UNIFIED IDEOGRAPH-4E00}") + k) for k in range(100)]
+    assert "#N is class N" in title(figures.confusion_matrix(counts(100), many))  # for the most frequent confusion
     assert "#N" not in title(figures.confusion_matrix(counts(10), ARTICLES))
     assert "#N" not in title(grid(figures.predictions, 1, ["Dress", *KANA]))  # none is shown
 

@@ -16,8 +16,6 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from unix import unix
-
 sys.path.insert(0, sys.argv.pop(1))
 import ledger
 del ledger.STAGES[3:]

@@ -6,7 +6,9 @@ import sys
 
 import project
 import pytest
+from unix import unix
 
+pytestmark = unix  # the paths of an environment are other ones on Windows
 ANEW = " -m venv --clear .venv\n"
 
 
