@@ -40,7 +40,7 @@ def mnist(tmp_path_factory):
     if not all((project.ROOT / name).exists() for name in needed):
         pytest.skip("needs the results of `make repro`")
     root = tmp_path_factory.mktemp("mnist")
-    for name in ("data", "models", "stages"):
+    for name in ("data", "models"):
         (root / name).symlink_to(project.ROOT / name)
     (root / "reports").mkdir()
     for name in ("history.csv", "predictions.csv"):

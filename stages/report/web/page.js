@@ -148,6 +148,8 @@ byId("exactness").textContent =
     ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of an image are those of the Python code, bit for bit."
     : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
 const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.thresholds;
-byId("threshold").textContent = `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most similar of the test images in this page has a likeness (the cosine between the two, blurred) below ${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
+byId("threshold").textContent = !validation
+  ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."
+  : `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most similar of the test images in this page has a likeness (the cosine between the two, blurred) below ${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
 
 update();
