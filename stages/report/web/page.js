@@ -62,6 +62,7 @@ function showAnswer() {
   const sure = shown && certain(shown);
   const name = result ? digits[result.answer] : "";
   byId("answer").textContent = result && !sure ? "?" : name;
+  byId("answer").classList.toggle("unsure", Boolean(result) && !sure);
   byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
   byId("verdict").textContent = sure ? `with ${percent(result.confidence)} confidence` : verdict();
   byId("origin").textContent = origin();
@@ -98,9 +99,9 @@ function showSteps() {
   const blank = new Float64Array(rows * columns);
   const s = shown;
   const list = [
-    [s?.cropped, SIDE, SIDE, 0, 1, "Cropped", s && !s.cropped ? "the test set is already" : `to its box, ${SIDE} \u00d7 ${SIDE}`],
-    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows} \u00d7 ${columns}`],
-    [s?.straight, rows, columns, low, high, "Straightened", s && model.deskew ? `slanted by ${number(s.degrees, 1)}\u00b0` : model.deskew ? "by its slant" : "not for this model"],
+    [s?.cropped, SIDE, SIDE, 0, 1, "Cropped", s && !s.cropped ? "the test set is already" : `to its box, ${SIDE}\u00a0\u00d7\u00a0${SIDE}`],
+    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows}\u00a0\u00d7\u00a0${columns}`],
+    [s?.straight, rows, columns, low, high, "Straightened", model.deskew ? slant(s) : "not for this model"],
     [s?.x, rows, columns, (low - mean) / std, (high - mean) / std, "Normalized", s ? `${number(Math.min(...s.x), 2)} to ${number(Math.max(...s.x), 2)}` : "mean 0, deviation 1"],
   ];
   byId("steps").replaceChildren(
@@ -111,12 +112,17 @@ function showSteps() {
   );
 }
 
-// A sample of class k: the next one of the right and certain test images at every call.
+function slant(shown) {
+  if (!shown) return "by its slant";
+  return `it leaned ${number(Math.abs(shown.degrees), 1)}\u00b0 to the ${shown.degrees > 0 ? "left" : "right"}`;
+}
+
+// A sample of class k: the next one of the right and confident test images at every call, or of those that there are.
 const turns = digits.map(() => 0);
 function sample(k) {
-  const candidates = tests.index.flatMap((_, n) => {
-    return tests.actual[n] === k && tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence ? [n] : [];
-  });
+  const ofClass = tests.index.flatMap((_, n) => (tests.actual[n] === k ? [n] : []));
+  const clear = ofClass.filter((n) => tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence);
+  const candidates = clear.length ? clear : ofClass;
   if (candidates.length) showTest(candidates[turns[k]++ % candidates.length]);
 }
 

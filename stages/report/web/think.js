@@ -27,6 +27,7 @@ const neuronTiles = neuronImages.map((weights, j) => {
   byId("neurons").append(tile);
   return { tile, level };
 });
+byId("classes").classList.toggle("long", model.classes.some((name) => name.length > 3));
 rove(byId("classes"), () => columnsOf(byId("classes")));
 rove(byId("neurons"), () => columnsOf(byId("neurons")));
 
@@ -79,7 +80,7 @@ function showThinking() {
   byId("neurons-note").textContent = !hidden ? "" :
     `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue where ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this image${result ? `; ${active} are active` : ""}.`;
   byId("think-lead").textContent = result
-    ? `Every number below is of the image above. Point at a class or a neuron, or focus it, to see its formula; choose it to keep it.`
+    ? `Every number below is of the image above. Point at a class${hidden ? " or a neuron" : ""}, or focus it, to see its formula; choose it to keep it.`
     : "Draw a digit or take one of the test set: its numbers appear here.";
   showInspector();
 }
@@ -124,7 +125,8 @@ function explainClass(k) {
   if (pixels) {
     const inked = sum(pixels.products);
     const draw = (canvas) => paintSigned(canvas, pixels.products, model.rows, model.columns);
-    const text = `Through the neurons that are active the network is linear, so the logit is also a sum over pixels: ${number(inked)} from the pixels ${signed(pixels.constant)} from the biases = ${number(inked + pixels.constant)}. Blue pixels speak for ${name}, orange ones against it.`;
+    const why = last > 0 ? "Through the neurons that are active the network is linear, so the logit is also" : "The logit is";
+    const text = `${why} a sum over pixels: ${number(inked)} from the pixels ${signed(pixels.constant)} from the biases = ${number(inked + pixels.constant)}. Blue pixels speak for ${name}, orange ones against it.`;
     parts.push(
       element("h4", { textContent: "Pixel by pixel" }),
       element("div", { className: "pixels" }, picture(draw, { "aria-label": `Pixels for and against ${name}` }), element("p", { className: "note", textContent: text })),
