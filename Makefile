@@ -53,7 +53,7 @@ recipes: .venv/installed  ## train the recipes and ablations that experiments/re
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
 	python -m tools.mathematics
-	python -m tools.blackboard
+	python -m tools.mathematics_figures
 
 notebook: .venv/installed  ## write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[notebook]'
