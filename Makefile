@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot
+repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page
 	dvc repro
 	dvc metrics show
 
@@ -16,7 +16,7 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 	python -m tools.verify
 
 test: .venv/installed  ## run the tests
-	python -m pytest -n logical --dist loadgroup
+	python -m pytest -rs -n logical --dist loadgroup
 
 everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tools.everywhere

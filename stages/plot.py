@@ -41,17 +41,8 @@ def plot(
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
     history = files.read_rows(HISTORY, ["epoch"], scores)
     rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])
-    if len(rows) != len(images):
-        raise ValueError(f"{PREDICTIONS}: {len(rows)} rows, but there are {len(images)} test images; run `dvc repro`")
-    confidence = np.array([float(row["confidence"]) for row in rows])
     classes = raw.classes
-    number = {name: i for i, name in enumerate(classes)}
-    unknown = {row[key] for row in rows for key in ("actual", "predicted")} - {*number}
-    if unknown or confidence.min() < 0 or confidence.max() > 1:
-        raise ValueError(
-            f"{PREDICTIONS}: contains a class that is not in {RAW}, or a confidence outside 0..1; run `make doctor`"
-        )
-    actual, predicted = (np.array([number[row[key]] for row in rows]) for key in ("actual", "predicted"))
+    actual, predicted, confidence = metrics.answers(rows, classes, len(images), PREDICTIONS)
     correct = actual == predicted
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)

@@ -11,6 +11,7 @@ from typing import Any
 from stages.evaluate import evaluate
 from stages.fetch import fetch, find_dataset
 from stages.nn.optimizers import OPTIMIZERS
+from stages.page import page
 from stages.pipeline import files, params, stage
 from stages.plot import plot
 from stages.preprocess import preprocess
@@ -19,7 +20,7 @@ from stages.train import train
 
 def validate() -> None:
     """Check all of params.yaml; write data/validated, always with the same content, so that nothing else reruns."""
-    settings = params.check([fetch, preprocess, train, evaluate, plot])
+    settings = params.check([fetch, preprocess, train, evaluate, plot, page])
     find_dataset(settings["fetch"]["dataset"])
     check_learning_rate(**settings["train"])
     files.write_text("data/validated", "params.yaml is valid\n")

@@ -12,6 +12,7 @@ from typing import Any
 
 from stages.evaluate import evaluate
 from stages.fetch import fetch
+from stages.page import page
 from stages.pipeline import files
 from stages.pipeline.params import schema_of
 from stages.pipeline.yaml_reader import Place, dotted, load
@@ -144,7 +145,7 @@ def data_files(stages: dict[str, Any]) -> list[str]:
 
 def schema(root: Path) -> str:
     """Return the text of params.schema.json."""
-    content = schema_of([fetch, preprocess, train, evaluate, plot]).model_json_schema()
+    content = schema_of([fetch, preprocess, train, evaluate, plot, page]).model_json_schema()
     content = {"$schema": "http://json-schema.org/draft-07/schema#", **resolve(content, content["$defs"])}
     describe(content, (), comments((root / "params.yaml").read_text(encoding="utf-8")))
     return json.dumps(content, indent=2) + "\n"

@@ -1,6 +1,8 @@
 """Metrics from predictions."""
 
+from collections.abc import Mapping, Sequence
 from math import fsum
+from pathlib import Path
 
 import numpy as np
 
@@ -45,3 +47,26 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     """Return the gap between confidence and accuracy, averaged over the bins by their counts (Guo et al., 2017)."""
     count, mean_confidence, mean_accuracy = calibration(confidence, correct, bins)
     return fsum(count * np.abs(mean_confidence - mean_accuracy)) / int(count.sum())
+
+
+def threshold(scores: np.ndarray, fraction: float) -> float:
+    """Return the score below which this fraction of the scores (N,) lies, to four decimals."""
+    return round(float(np.sort(scores)[int(fraction * len(scores))]), 4)
+
+
+def answers(
+    rows: Sequence[Mapping[str, str]], classes: Sequence[str], images: int, path: Path | str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the actual and the predicted class numbers (N,) and the confidence (N,) in the rows of predictions.csv.
+
+    ValueError unless there is a row for each of the `images`, each with known classes and a confidence from 0 to 1.
+    """
+    if len(rows) != images:
+        raise ValueError(f"{path}: {len(rows)} rows, but there are {images} test images; run `dvc repro`")
+    confidence = np.array([float(row["confidence"]) for row in rows])
+    number = {name: i for i, name in enumerate(classes)}
+    unknown = {row[key] for row in rows for key in ("actual", "predicted")} - {*number}
+    if unknown or confidence.min() < 0 or confidence.max() > 1:
+        raise ValueError(f"{path}: contains an unknown class, or a confidence outside 0..1; run `make doctor`")
+    actual, predicted = (np.array([number[row[key]] for row in rows]) for key in ("actual", "predicted"))
+    return actual, predicted, confidence

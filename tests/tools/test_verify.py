@@ -42,7 +42,7 @@ def test_no_data_is_needed(without_data):
         ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml has", "validate: data/catalog.yaml has"]),
         ("reports/metrics.json", "0.9", "1.0", ["evaluate: reports/metrics.json is not the one that it made"]),
         ("reports/history.csv", "epoch", "Epoch", ["train: reports/history.csv is not the one that it made"]),
-        ("dvc.yaml", "      - reports/history.csv\n", "", ["plot: dvc.yaml lists other files or another command"]),
+        ("dvc.yaml", "      - reports/history.csv\n", "", ["page: dvc.yaml lists other", "plot: dvc.yaml lists other"]),
         ("dvc.yaml", "-m stages.plot", "stages/plot.py", ["plot: dvc.yaml lists other files or another command"]),
         ("dvc.lock", "\n  plot:\n", "\n  draw:\n", ["draw: not in both dvc.yaml", "plot: not in both dvc.yaml"]),
     ],

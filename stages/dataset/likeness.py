@@ -1,0 +1,31 @@
+"""How much images look alike, whatever their contrast and a pixel's difference in where their strokes are."""
+
+from math import fsum, sqrt
+
+import numpy as np
+
+UNIT = 2.0**-20  # a direction has so fine numbers that the products of two, and any sum of them, are exact
+CHUNK = 256  # rows at a time, so that memory stays flat
+
+
+def directions(flat: np.ndarray, shape: tuple[int, int], background: float) -> np.ndarray:
+    """Return normalized images (N, rows * columns) blurred and scaled to length 1, as float64; blank ones are zero.
+
+    Each pixel is mixed with its eight neighbors, in the proportions 1 2 1 down and across.
+    """
+    rows, columns = shape
+    ink = flat.reshape(-1, rows, columns).astype(np.float64) - background
+    for axis in (1, 2):
+        ink = np.pad(ink, [(0, 0), *((int(axis == a),) * 2 for a in (1, 2))])
+        before, here, after = (np.take(ink, range(i, ink.shape[axis] - 2 + i), axis) for i in range(3))
+        ink = before + 2 * here + after
+    blurred = ink.reshape(len(flat), -1)
+    length = np.array([sqrt(fsum(row)) for row in np.square(blurred)])[:, None]
+    result: np.ndarray = np.rint(blurred / np.where(length > 0, length, 1) / UNIT) * UNIT
+    return result
+
+
+def closest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the likeness (N,) of each direction in a (N, D) to the most similar of b (M, D): the cosine, at most 1."""
+    chunks = [(a[start : start + CHUNK] @ b.T).max(axis=1) for start in range(0, len(a), CHUNK)]
+    return np.concatenate(chunks)

@@ -1,0 +1,85 @@
+// The forward pass of stages/nn, and the way back from a class to the neurons and pixels that spoke for and against it.
+"use strict";
+
+const SLOPE = Math.fround(0.01); // of leaky ReLU
+
+const ACTIVATIONS = {
+  relu: (z) => z.map((value) => Math.max(value, 0)),
+  leaky_relu: (z) => z.map((value) => (value > 0 ? value : SLOPE * value)),
+  tanh: (z) => Float64Array.from(z, tanh),
+  sigmoid: (z) => Float64Array.from(z, (value) => 0.5 * (1 + tanh(0.5 * value))),
+};
+
+class Network {
+  // `layers` have W (inputs x outputs, row after row) and b as Float32Array.
+  constructor(layers, activation, exact) {
+    this.activation = activation;
+    this.round = exact ? rounded : (a) => Float64Array.from(a);
+    this.layers = layers.map(({ W, b }) => {
+      return { W, b, rounded: this.round(W), inputs: W.length / b.length, outputs: b.length };
+    });
+  }
+
+  // What every layer makes of a prepared image x (Float32Array). `x`, `z` and `y` of a layer are its rounded inputs,
+  // its weighted sums with bias, and its outputs.
+  forward(x) {
+    const trace = [];
+    let y = x;
+    this.layers.forEach((layer, n) => {
+      const input = this.round(y);
+      const z = multiply(input, layer, y instanceof Float32Array);
+      y = n < this.layers.length - 1 ? ACTIVATIONS[this.activation](z) : z;
+      trace.push({ x: input, z, y });
+    });
+    const probabilities = softmax(y);
+    const answer = probabilities.indexOf(Math.max(...probabilities));
+    return { x, trace, logits: y, probabilities, answer, confidence: probabilities[answer] };
+  }
+
+  // Output k of layer n as a sum: its bias, and input times weight for each input.
+  terms(result, n, k) {
+    const { rounded, b, outputs } = this.layers[n];
+    return { bias: b[k], products: result.trace[n].x.map((value, j) => value * rounded[j * outputs + k]) };
+  }
+
+  // The logit of class k, or the weighted sum of neuron k of layer n, as a sum over pixels and one constant. Exact as
+  // long as the network is linear once it is known which neurons are active; null for tanh and sigmoid in between.
+  pixels(result, n, k) {
+    if (n > 0 && !this.activation.endsWith("relu")) return null;
+    let constant = this.layers[n].b[k];
+    let gradient = column(this.layers[n], k);
+    while (n-- > 0) {
+      const { rounded, b, inputs, outputs } = this.layers[n];
+      const { z } = result.trace[n];
+      const slope = this.activation === "relu" ? 0 : SLOPE;
+      gradient = gradient.map((value, j) => (z[j] > 0 ? value : slope * value));
+      gradient.forEach((value, j) => (constant += value * b[j]));
+      const before = new Float64Array(inputs);
+      for (let i = 0; i < inputs; i++) {
+        for (let j = 0; j < outputs; j++) before[i] += rounded[i * outputs + j] * gradient[j];
+      }
+      gradient = before;
+    }
+    return { constant, products: gradient.map((value, i) => value * result.trace[0].x[i]) };
+  }
+}
+
+// x @ W + b. Exact before its one rounding to float32, if that is the type of what came in.
+function multiply(x, { rounded, b, inputs, outputs }, single) {
+  const sums = new Float64Array(outputs);
+  for (let start = 0; start < inputs; start += TERMS) {
+    const piece = new Float64Array(outputs);
+    for (let i = start; i < Math.min(start + TERMS, inputs); i++) {
+      const value = x[i];
+      if (value === 0) continue;
+      for (let j = 0, w = i * outputs; j < outputs; j++, w++) piece[j] += value * rounded[w];
+    }
+    for (let j = 0; j < outputs; j++) sums[j] += piece[j];
+  }
+  if (single) return Float32Array.from(sums, (sum, j) => Math.fround(sum) + b[j]);
+  return sums.map((sum, j) => sum + b[j]);
+}
+
+function column({ rounded, inputs, outputs }, k) {
+  return Float64Array.from({ length: inputs }, (_, j) => rounded[j * outputs + k]);
+}

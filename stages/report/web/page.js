@@ -1,0 +1,199 @@
+// What happens when: a drawing or a test image goes through the network, and everything shows it.
+"use strict";
+
+const SIDE = Math.round((20 / 28) * Math.min(model.rows, model.columns)); // of the box around a digit
+const digits = model.classes;
+let shown = null; // what everything shows: the image, its preparation, and what the network makes of it
+let chosen = -1; // the test image, -1 for a drawing
+
+let frame = null; // the next one, which shows what has changed
+let rest = null; // a timer, until the drawing rests
+const pad = new Pad(byId("pad"), () => (frame ??= requestAnimationFrame(update)));
+
+// Puts what is on the canvas through the network.
+function update() {
+  frame = null;
+  if (!pad.image) chosen = -1;
+  const cropped = pad.image ? null : crop(pad.strokes, SIDE);
+  const image = pad.image ?? (cropped && center(cropped, SIDE, model));
+  const prepared = image && prepare(image, model);
+  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x), ...likeIt(prepared.x) };
+  byId("pad-hint").hidden = Boolean(pad.image || pad.strokes.length);
+  byId("undo").disabled = byId("clear").disabled = !pad.image && !pad.strokes.length;
+  showAnswer();
+  showSteps();
+  showThinking();
+  clearTimeout(rest);
+  rest = setTimeout(() => {
+    byId("announcement").textContent = spoken(); // to a screen reader
+    showNearest();
+  }, 300);
+}
+
+// Puts a test image on the canvas; `n` counts the images in the page.
+function showTest(n) {
+  chosen = n;
+  pad.show(images[n]);
+}
+
+function likeIt(x) {
+  const own = direction(x);
+  return { direction: own, similar: mostSimilar(own, chosen) };
+}
+
+// Whether the network is confident, and what is shown is like the digits that it knows.
+function certain({ result, similar }) {
+  return confident(result) && similar.likeness >= data.thresholds.likeness;
+}
+
+function confident({ confidence }) {
+  return confidence >= data.thresholds.confidence;
+}
+
+const bars = digits.map((name) => {
+  const bar = element("span", { className: "bar" });
+  const value = element("span", { className: "value" });
+  byId("bars").append(
+    element(
+      "div",
+      {},
+      element("span", { className: "name", textContent: name }),
+      element("span", { className: "track" }, bar),
+      value,
+    ),
+  );
+  return { bar, value };
+});
+
+function showAnswer() {
+  const result = shown?.result;
+  const sure = shown && certain(shown);
+  const name = result ? digits[result.answer] : "";
+  byId("answer").textContent = result && !sure ? "?" : name;
+  byId("answer").classList.toggle("unsure", Boolean(result) && !sure);
+  byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
+  byId("verdict").textContent = sure ? `with ${percent(result.confidence)} confidence` : verdict();
+  byId("origin").textContent = origin();
+  bars.forEach(({ bar, value }, k) => {
+    const p = result?.probabilities[k] ?? 0;
+    bar.style.width = `${100 * p}%`;
+    bar.parentElement.parentElement.classList.toggle("best", k === result?.answer);
+    value.textContent = result ? percent(p) : "";
+  });
+}
+
+// The answer in words.
+function verdict() {
+  if (!shown) return pad.strokes.length ? "Too small to be a digit." : "Draw a digit, and the answer follows.";
+  const { answer, confidence } = shown.result;
+  const [name, much] = [digits[answer], percent(confidence)];
+  if (certain(shown)) return `${name}, with ${much} confidence.`;
+  return confident(shown.result)
+    ? `I don\u2019t know: it is like no digit that I have seen. ` +
+        `The network alone would say ${name}, with ${much} confidence.`
+    : `I don\u2019t know. Perhaps ${name}, with only ${much} confidence.`;
+}
+
+// Which test image is on the canvas, if one is.
+function origin() {
+  return chosen < 0 ? "" : `Test image ${tests.index[chosen]}: ${digits[tests.actual[chosen]]}`;
+}
+
+function spoken() {
+  return [origin(), verdict()].filter(Boolean).join(". ");
+}
+
+function showSteps() {
+  const { rows, columns, low, high, mean, std } = model;
+  const blank = new Float64Array(rows * columns);
+  const s = shown;
+  const list = [
+    [
+      s?.cropped,
+      SIDE,
+      SIDE,
+      0,
+      1,
+      "Cropped",
+      s && !s.cropped ? "the test set is already" : `to its box, ${SIDE}\u00a0\u00d7\u00a0${SIDE}`,
+    ],
+    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows}\u00a0\u00d7\u00a0${columns}`],
+    [s?.straight, rows, columns, low, high, "Straightened", model.deskew ? slant(s) : "not for this model"],
+    [
+      s?.x,
+      rows,
+      columns,
+      (low - mean) / std,
+      (high - mean) / std,
+      "Normalized",
+      s ? `${number(Math.min(...s.x), 2)} to ${number(Math.max(...s.x), 2)}` : "mean 0, deviation 1",
+    ],
+  ];
+  byId("steps").replaceChildren(
+    ...list.map(([values, height, width, from, to, name, note], n) => {
+      const draw = (canvas) => paintInk(canvas, values ?? blank.fill(from), height, width, from, to);
+      return element(
+        "figure",
+        { className: values ? "" : "empty" },
+        picture(draw, { "aria-label": `${name}, ${note}` }),
+        element("figcaption", {}, element("b", { textContent: `${n + 1} ${name}` }), ` ${note}`),
+      );
+    }),
+  );
+}
+
+function slant(shown) {
+  if (!shown) return "by its slant";
+  return `it leaned ${number(Math.abs(shown.degrees), 1)}\u00b0 to the ${shown.degrees > 0 ? "left" : "right"}`;
+}
+
+// A sample of class k: the next one of the right and confident test images at every call, or of those that there are.
+const turns = digits.map(() => 0);
+function sample(k) {
+  const ofClass = tests.index.flatMap((_, n) => (tests.actual[n] === k ? [n] : []));
+  const clear = ofClass.filter((n) => tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence);
+  const candidates = clear.length ? clear : ofClass;
+  if (candidates.length) showTest(candidates[turns[k]++ % candidates.length]);
+}
+
+digits.forEach((name, k) => {
+  byId("samples").append(element("button", { type: "button", textContent: name, onclick: () => sample(k) }));
+});
+byId("undo").onclick = () => pad.undo();
+byId("clear").onclick = () => pad.clear();
+
+document.addEventListener("keydown", (event) => {
+  const free = event.target === document.body || event.target === pad.canvas;
+  if (!free || event.altKey || event.metaKey) return;
+  const undo = event.key === "Backspace" || (event.ctrlKey && event.key === "z");
+  const clear = event.key === "Delete" || event.key === "Escape";
+  const digit = !event.ctrlKey && /^\d$/.test(event.key) && Number(event.key) < digits.length;
+  if (!undo && !clear && !digit) return;
+  event.preventDefault();
+  if (undo) pad.undo();
+  else if (clear) pad.clear();
+  else sample(Number(event.key));
+});
+
+const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
+const right = sum(data.confusion.map((row, k) => row[k]));
+byId("summary").textContent =
+  `${data.title}: a ${sizes} network written in NumPy, which is right on ` +
+  `${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
+byId("digest").textContent = model.sha256;
+byId("exactness").textContent =
+  model.arithmetic === "exact"
+    ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the " +
+      "logits of an image are those of the Python code for this image, bit for bit."
+    : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: " +
+      "the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
+const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.thresholds;
+byId("threshold").textContent = !validation
+  ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."
+  : `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most ` +
+    "similar of the test images in this page has a likeness (the cosine between the two, blurred) below " +
+    `${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of ` +
+    `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
+    `${validation - withheld} others are wrong.`;
+
+update();
