@@ -53,6 +53,13 @@ class Digits:
     images: np.ndarray
 
 
+def files_in(directory: Path) -> list[Path]:
+    """Return the files below a directory whose names end like those of pictures, in the order of their names."""
+    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    paths = [path for path in directory.rglob("[!.]*") if path.suffix.lower() in endings and path.is_file()]
+    return sorted(paths, key=lambda path: path.as_posix())
+
+
 def read(path: Path) -> np.ndarray:
     """Return a picture as uint8 gray (rows, columns), upright, reduced to at most SIDE pixels a side.
 
