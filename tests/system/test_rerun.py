@@ -40,7 +40,7 @@ OTHER = {
     },
     "evaluate": {"calibration_bins": 1, "blas_threads": 2},
     "plot": {"seed": 1, "examples": 30, "mistakes": 1, "units": 8, "calibration_bins": 5, "dpi": 60},
-    "page": {"withheld": 0.3, "max_bytes": 150_000},
+    "page": {"withheld": 0.9, "max_bytes": 150_000},
     "predict": {"dpi": 60},
 }
 PLACES = docs.leaves(OTHER)
