@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot
+repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page
 	dvc repro
 	dvc metrics show
 
@@ -19,7 +19,7 @@ predict: .venv/installed  ## after make repro: read the digits in your own pictu
 	@python -m tools.predict $(IMAGES)
 
 test: .venv/installed  ## run the tests
-	python -m pytest -n logical --dist loadgroup
+	python -m pytest -rs -n logical --dist loadgroup
 
 everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tools.everywhere
@@ -56,7 +56,7 @@ recipes: .venv/installed  ## train the recipes and ablations that experiments/re
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
 	python -m tools.mathematics
-	python -m tools.blackboard
+	python -m tools.mathematics_figures
 
 notebook: .venv/installed  ## write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[notebook]'

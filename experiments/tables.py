@@ -2,7 +2,8 @@
 
     python -m experiments.tables
 
-Makes experiments/recipes.md, experiments/ablations.md, docs/figures/*.png and the table between the marks in README.md.
+Makes experiments/recipes.md, experiments/ablations.md, the figures of docs/recipes.md, and the table between the marks
+in README.md.
 """
 
 import json

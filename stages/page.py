@@ -18,7 +18,7 @@ from stages.pipeline.params import Fraction
 from stages.report import metrics
 from stages.report.page import as_text, assemble, fitting, pack
 
-SOURCES = Path("stages/report/web")
+SOURCES = Path(__file__).parent / "report/web"
 RAW = Path("data/raw/dataset.json")
 TEST_IMAGES = Path("data/raw/t10k-images-idx3-ubyte")
 INPUTS = Path("data/processed/inputs.json")
@@ -105,6 +105,8 @@ def thresholds(
     images = files.read_array(VALIDATION_IMAGES, (None, network.dense[0].inputs), sha256[VALIDATION_IMAGES.name])
     targets = files.read_array(VALIDATION_TARGETS, (None, network.dense[-1].outputs), sha256[VALIDATION_TARGETS.name])
     check_examples(images, targets, VALIDATION_IMAGES)
+    if not len(images):  # nothing to choose by: every image gets an answer
+        return dict.fromkeys(("confidence", "likeness", "images", "withheld", "wrong", "wrong_and_withheld"), 0)
     with threadpool_limits(1, user_api="blas"):
         probabilities = softmax(network.predict(images), network.arithmetic)
         likeness = closest(directions(images, shape, background), known)

@@ -148,7 +148,8 @@ def learn(
     if arithmetic is EXACT:
         check_machine()
     stream = partial(random_stream, settings["seed"])
-    inputs = LowFrequencies(data.image_shape, frequencies, arithmetic) if frequencies else Pixels(data.image_shape)
+    shape = data.image_shape
+    inputs = LowFrequencies(shape, frequencies, arithmetic) if frequencies else Pixels(shape)
 
     def new_network(size: int) -> Network:
         sizes = check_size([size, *settings["hidden"], data.targets.shape[1]])
@@ -159,8 +160,8 @@ def learn(
     on_pixels.initialize(INITIALIZERS[settings["initializer"]], stream(WEIGHTS))
     network.load(on_pixels.parameters() | {"W1": inputs.project(on_pixels.dense[0].W)})
     warps = settings["augmentation"]
-    resolution = data.image_shape if targets else inputs.resolution
-    augmentation = Augmentation(data.image_shape, **warps, resolution=resolution) if warps else None
+    resolution = shape if targets else inputs.resolution
+    augmentation = Augmentation(shape, **warps, resolution=resolution) if warps else None
     kind = OPTIMIZERS[settings["optimizer"]]
     optimizer = kind(settings["momentum"]) if issubclass(kind, Momentum) else kind()
 

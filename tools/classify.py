@@ -24,11 +24,11 @@ def classify(images: np.ndarray, model: Path | str = "models/network.npz") -> li
     on, from 0, the background, to 255, the ink. They are prepared as the training images were. ValueError when they are
     anything else; a UserWarning when they look inverted.
     """
-    arrays_of_model = files.read_arrays(model)
+    saved = files.read_arrays(model)
     with files.explained(model):
-        network = from_arrays(arrays_of_model)
-        classes, shape = check_model(arrays_of_model, network.dense[0].inputs, network.dense[-1].outputs)
-        deskew, mean, std = (arrays_of_model[name].item() for name in ("deskew", "mean", "std"))
+        network = from_arrays(saved)
+        classes, shape = check_model(saved, network.dense[0].inputs, network.dense[-1].outputs)
+        deskew, mean, std = (saved[name].item() for name in ("deskew", "mean", "std"))
     check(images, shape, mean)
     images = images.reshape(-1, *shape)
     logits = network.predict(arrays.prepare(images, deskew, mean, std))
@@ -38,6 +38,8 @@ def classify(images: np.ndarray, model: Path | str = "models/network.npz") -> li
 
 def check(images: np.ndarray, shape: tuple[int, int], mean: float) -> None:
     """Raise ValueError unless images are what a model takes that was trained on this shape and this mean of pixels."""
+    if not isinstance(images, np.ndarray):
+        raise ValueError(f"images are a {type(images).__name__}, but the model takes a NumPy array")
     wanted = f"uint8 of shape (N, {shape[0]}, {shape[1]}) or ({shape[0]}, {shape[1]})"
     if images.dtype != np.uint8:
         hint = "; multiply by 255, round, and convert with astype(np.uint8)" if images.dtype.kind == "f" else ""
@@ -48,9 +50,10 @@ def check(images: np.ndarray, shape: tuple[int, int], mean: float) -> None:
         raise ValueError("the brightest pixel is 1, but the model takes pixels from 0 to 255; multiply by 255")
     border = np.ones(shape, bool)
     border[1:-1, 1:-1] = False
-    if images.size and images.reshape(-1, *shape)[:, border].mean() > max(127, mean):
+    bright = int((images.reshape(-1, *shape)[:, border].mean(axis=1) > 127).sum()) if mean < 128 else 0
+    if bright:
         warnings.warn(
-            "the images look inverted: their borders are bright, but the model takes bright ink on a dark background; "
-            "try 255 - images",
+            f"{bright} of {images.size // border.size} images look inverted: their borders are bright, but the model "
+            "takes bright ink on a dark background; try 255 - images",
             stacklevel=3,
         )

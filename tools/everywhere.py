@@ -1,8 +1,8 @@
 """Train the same small networks on every kind of system that can be set up here; all must come to the same digest.
 
 `make everywhere` calls it. Programs for other processors run in QEMU's user mode, with Debian's Python for them and
-NumPy's wheels or Debian's NumPy. All that goes to build/everywhere; nothing is installed. Needs Debian, or a system
-made of it, with qemu-user-static. The table goes to docs/reliability.md, if every system could be set up and agrees.
+NumPy's wheels or Debian's NumPy. All that goes to build/everywhere; nothing is installed. Needs Debian, or a
+derivative, with qemu-user-static. The table goes to docs/reliability.md, if every system could be set up and agrees.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# NumPy describes the processor nowhere public.
+# NumPy has no public description of the processor.
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__  # type: ignore[import-not-found]
 
 ROOT = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ class Failure(Exception):
 
 
 def call(command: list[str], **options: Any) -> str:
-    """Return what a command prints; raise Failure, with the last line of its complaint."""
+    """Return what a command prints; raise Failure, with the last line of its error message."""
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     except FileNotFoundError:
@@ -195,7 +195,7 @@ def debian(architecture: str) -> Path:
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """Give a path beside `target` to make it at; it takes its place in the end, and is never there by half."""
+    """Give a temporary path, renamed to `target` in the end, so that `target` is whole or absent."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         unfinished = Path(directory) / target.name

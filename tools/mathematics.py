@@ -1,4 +1,4 @@
-"""`make docs`: the figures of docs/mathematics.md, and what its code prints; `digits` and `show` are for that code.
+"""`make docs`: what the code of docs/mathematics.md prints; `digits` and `show` are for that code.
 
 The page is run like a doctest: what a line after >>> prints is below it. `refresh` runs the page and writes what its
 lines print today.

@@ -66,13 +66,20 @@ def main() -> None:
         committed = run("git", "show", "HEAD:./dvc.lock")
     except OSError as error:
         sys.exit(f"verify: {error}; without a dvc.lock in Git there is nothing to compare with")
-    differences = different(parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0])
+    recorded, found = parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0]
+    for out in (out for stage in found["stages"].values() for out in stage["outs"]):
+        if not Path(out["path"]).exists():
+            sys.exit(f"verify: {out['path']} is missing; run `make repro` first")
+    differences = different(recorded, found)
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")
     if differences:
         changed = {stage for stage, _ in differences}
         first = next(stage for stage in load(Path("dvc.yaml"))[0]["stages"] if stage in changed)
-        sys.exit(f"{first} is the first stage whose outputs differ. They are the same on every machine: this is a bug.")
+        one, other = (lock["stages"].get(first, {}) for lock in (recorded, found))
+        same = all(one.get(kind) == other.get(kind) for kind in ("cmd", "deps", "params"))
+        reason = "They are the same on every machine: this is a bug" if same else "So do its inputs"
+        sys.exit(f"{first} is the first stage whose outputs differ. {reason}.")
     print("Every output is the recorded one, bit for bit.")
 
 

@@ -24,6 +24,8 @@ def remove_skew(images: np.ndarray) -> np.ndarray:
 def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the slant and the row of the center of mass of images (N, rows, columns): two arrays (N,)."""
     rows, columns = images.shape[1:]
+    if 255 * rows * columns * max(rows, columns) ** 2 > 2**53:  # a moment may be no integer of float64
+        raise ValueError(f"{rows} x {columns} pixels are too many to deskew; set preprocess.deskew to false")
     y, x = np.mgrid[:rows, :columns].reshape(2, -1).astype(np.float64)
     basis = np.stack([np.ones_like(x), x, y, x * y, y * y], axis=1)
     mass, sx, sy, sxy, syy = (images.reshape(len(images), -1).astype(np.float64) @ basis).T  # exact: integers

@@ -16,9 +16,9 @@ everywhere. A sum of more terms is cut into pieces of TERMS, which are added one
 error-free transformation of Ozaki, Ogita, Oishi and Rump (2012); see also Demmel and Nguyen (2013).
 
 What is lost is what `rounded` drops: each operand has 21 bits relative to its largest entry, where float32 has 24
-relative to each. Nothing else is: + - * / and sqrt of single numbers are exact to the last bit by IEEE 754, as long as
-each is an operation of its own. The functions exp, log, tanh and cos are not, so they are written here in terms of
-those operations.
+relative to each. Nothing else is: + - * / and sqrt of single numbers are rounded to the same bits everywhere, says IEEE
+754, as long as each is an operation of its own. The functions exp, log, tanh and cos are not, so they are written here
+in terms of those operations.
 
 `EXACT` and `FAST` are the two arithmetics of a network; they have the same methods, and `FAST` is plain NumPy.
 """
@@ -38,7 +38,7 @@ TERMS = 2 ** (53 - 2 * BITS)
 MANTISSA = {np.dtype(kind): np.finfo(kind).nmant for kind in (np.float32, np.float64)}  # bits after the first
 FINEST = -479  # no unit is below 2^(FINEST - BITS) = 2^-500: a product of two units is still a float64
 LARGEST = ldexp(1.0, 500)  # and no operand is this large: no sum of products overflows
-WAY_OUT = "use another build of NumPy, or train.arithmetic: fast"
+HINT = "use another build of NumPy, or train.arithmetic: fast"
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # ln 2; the first part times an integer is exact
 EXP = [1 / factorial(n) for n in range(14)]  # Taylor series of e^x,
 ATANH = [1 / (2 * n + 1) for n in range(11)]  # of atanh(x) / x in x^2,
@@ -47,7 +47,7 @@ COS = [(-1) ** n / factorial(2 * n) for n in range(16)]  # and of cos(x) in x^2
 
 @dataclass(frozen=True)
 class Rounded:
-    """A rounded matrix: float64 multiples of 2^(e - BITS), at most 2^e. Only `rounded` makes one."""
+    """A rounded matrix: float64 multiples of 2^(e - BITS), at most 2^e. `rounded` makes one, and `T`."""
 
     values: np.ndarray
     dtype: np.dtype[Any]  # before it was rounded
@@ -64,7 +64,8 @@ def round_to(a: np.ndarray, bits: int) -> np.ndarray:
     """Return the multiples of 2^(e - bits) nearest to float32 or float64 `a`, where 2^e is above the largest |a|.
 
     `a` plus 1.5 * 2^(e - bits + mantissa) has no room for finer bits: the addition rounds them off, to nearest, and the
-    subtraction is exact. All entries are NaN if one is NaN, infinite or too large.
+    subtraction is exact. All entries are NaN if one is NaN, infinite or too large: from 2^500 on in float64, and in
+    float32 within a few powers of two of its largest number.
     """
     above, below = (extreme.reduce(a, axis=None, initial=0) for extreme in (np.maximum, np.minimum))
     largest = float(max(above, -below))
@@ -188,8 +189,8 @@ def check_machine() -> None:
         a = np.arange(N * D).reshape(N, D) * 48271 % 2**BITS - 2 ** (BITS - 1)
         b = np.arange(D * M).reshape(D, M) * 16807 % 2**BITS - 2 ** (BITS - 1)
         if not np.array_equal(a.astype(np.float64) @ b.astype(np.float64), a @ b):
-            raise ArithmeticError(f"this NumPy's BLAS does not multiply matrices in full float64 precision; {WAY_OUT}")
+            raise ArithmeticError(f"this NumPy's BLAS does not multiply matrices in full float64 precision; {HINT}")
     x = np.linspace(0.1, 3, 30)
     for function, expected in ((exp, "80f29fcd"), (log, "3358048c"), (tanh, "bc154695"), (cos, "e5cf60da")):
         if hashlib.sha256(function(x).astype("<f8").tobytes()).hexdigest()[:8] != expected:
-            raise ArithmeticError(f"floating-point numbers are not those of IEEE 754 here; {WAY_OUT}")
+            raise ArithmeticError(f"floating-point numbers are not those of IEEE 754 here; {HINT}")

@@ -24,7 +24,7 @@ CHUNK = 128  # images transformed at a time, so that they stay in the processor'
 
 
 class Pixels:
-    """The pixels of images of `shape` (rows, columns) themselves, D = F = rows * columns."""
+    """The pixels of images of `shape` (rows, columns) as they are, D = F = rows * columns."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.resolution, self.F = shape, shape[0] * shape[1]
@@ -42,29 +42,31 @@ class Pixels:
         return W
 
 
-class LowFrequencies(Pixels):
+class LowFrequencies:
     """The waves with k + l < `frequencies` in images of `shape` (rows, columns), D = rows * columns.
 
-    Images may also come in the coarser `resolution`, which is fine enough for these waves.
+    Images may also come in the coarser `resolution`. It is fine enough that no wave of the image looks like one of
+    these: sampled at n points, a wave of 2n - k half periods is the same as one of k.
     """
 
     def __init__(self, shape: tuple[int, int], frequencies: int, arithmetic: Arithmetic) -> None:
         self.shape, self.frequencies, self.arithmetic = shape, frequencies, arithmetic
         rows, columns = shape
-        enough = -(-5 * frequencies // 4)
-        self.resolution = min(rows, enough), min(columns, enough)
+        self.resolution = fine_enough(rows, frequencies), fine_enough(columns, frequencies)
         k_plus_l = np.indices((min(rows, frequencies), min(columns, frequencies))).sum(axis=0)
         self.chosen = np.flatnonzero(k_plus_l < frequencies)
         self.F = len(self.chosen)
+
+    def waves(self, resolution: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the waves down (k, rows) and across (l, columns) an image of this resolution."""
+        down, across = (waves(n, points, self.frequencies) for n, points in zip(self.shape, resolution, strict=True))
+        return down, across
 
     def transform(self, images: np.ndarray) -> np.ndarray:
         """Return the frequencies (N, F) of flat images (N, P) of the shape, or of the coarser resolution."""
         N, P = images.shape
         rows, columns = self.shape if self.shape[0] * self.shape[1] == P else self.resolution
-        down, across = (
-            self.arithmetic.rounded(waves(n, points, self.frequencies).astype(images.dtype))
-            for n, points in zip(self.shape, (rows, columns), strict=True)
-        )
+        down, across = (self.arithmetic.rounded(w.astype(images.dtype)) for w in self.waves((rows, columns)))
         result = np.empty((N, self.F), images.dtype)
         for start in range(0, N, CHUNK):
             x = images[start : start + CHUNK]
@@ -73,17 +75,28 @@ class LowFrequencies(Pixels):
             result[start : start + CHUNK] = x.reshape(len(x), -1)[:, self.chosen]
         return result
 
-    def basis(self) -> np.ndarray:
-        """Return B (D, F)."""
-        down, across = (waves(n, n, self.frequencies) for n in self.shape)
-        B = down[:, None, :, None] * across[None, :, None, :]  # (k, l, rows, columns)
-        return B.reshape(len(down) * len(across), -1)[self.chosen].T
-
     def project(self, W: np.ndarray) -> np.ndarray:
-        return self.arithmetic.matmul(self.basis().T, W)
+        """Return weights W (D, M) on pixels as weights (F, M) on frequencies, B^T @ W."""
+        (rows, columns), M = self.shape, W.shape[1]
+        down, across = self.waves(self.shape)
+        x = self.arithmetic.matmul(down, W.reshape(rows, columns * M))  # (k, columns M)
+        x = self.arithmetic.matmul(across, x.reshape(-1, columns, M))  # (k, l, M)
+        return x.reshape(-1, M)[self.chosen]
 
     def fold(self, W: np.ndarray) -> np.ndarray:
-        return self.arithmetic.matmul(self.basis(), W)
+        """Return weights W (F, M) on frequencies as weights (D, M) on pixels, B @ W."""
+        M = W.shape[1]
+        down, across = self.waves(self.shape)
+        x = np.zeros((len(down) * len(across), M), W.dtype)
+        x[self.chosen] = W
+        x = self.arithmetic.matmul(down.T, x.reshape(len(down), len(across) * M))  # (rows, l M)
+        x = self.arithmetic.matmul(across.T, x.reshape(-1, len(across), M))  # (rows, columns, M)
+        return x.reshape(-1, M)
+
+
+def fine_enough(n: int, frequencies: int) -> int:
+    """Return the fewest points along n pixels at which no other wave looks like one of so many frequencies."""
+    return min(n, -(-(n + frequencies) // 2))
 
 
 @cache

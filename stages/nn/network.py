@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from stages.nn.exact import ARITHMETICS, FAST, Arithmetic
+from stages.nn.exact import ARITHMETICS, EXACT, FAST, Arithmetic, check_machine
 from stages.nn.initializers import Initializer
 from stages.nn.layers import ACTIVATIONS, Dense, Dropout, Layer
 
@@ -105,7 +105,7 @@ def multilayer_perceptron(
 def from_arrays(arrays: Mapping[str, Any]) -> Network:
     """Return the network with these parameters W1, b1, W2, b2, ..., this `activation` and this `arithmetic`.
 
-    ValueError when they do not make a network of finite float32.
+    ValueError when they do not make a network of finite float32; ArithmeticError where this machine is not exact.
     """
     layers = sum(name.startswith("W") for name in arrays)
     names = [f"{letter}{i}" for i in range(1, layers + 1) for letter in "Wb"]
@@ -119,6 +119,8 @@ def from_arrays(arrays: Mapping[str, Any]) -> Network:
             raise ValueError(f"its {name} must be one of {', '.join(table)}")
     sizes = [len(arrays["W1"]), *(arrays[f"b{i}"].size for i in range(1, layers + 1))]
     arithmetic = ARITHMETICS[str(arrays["arithmetic"])]
+    if arithmetic is EXACT:
+        check_machine()
     network = multilayer_perceptron(sizes, str(arrays["activation"]), arithmetic=arithmetic)
     network.load(arrays)
     return network

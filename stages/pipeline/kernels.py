@@ -7,25 +7,38 @@ reads a choice from the environment, but only once, when NumPy is imported.
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
 CHOICE = "OPENBLAS_CORETYPE"
-NARROW = {"Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen"}  # at most 256 bits
+NARROW = {
+    "Katmai",
+    "Prescott",
+    "Nehalem",
+    "Sandybridge",
+    "Haswell",
+    "Zen",
+}  # OpenBLAS's names; at most 256 bits
 WIDE, NEEDS = "SkylakeX", {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}  # 512 bits
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
 
 
 def use_widest() -> None:
-    """Start this process anew with wide kernels, if it has narrow ones and the processor has the instructions.
+    """Start this `python -m MODULE` anew with wide kernels, if it has narrow ones and the processor the instructions.
 
-    The user's own choice is respected, and a system that does not tell what the processor has is left alone.
+    The user's own choice is respected. A system that does not tell what the processor has is left alone, and so is a
+    process that does more than run its main module, such as one that runs tests.
     """
+    main = sys.modules["__main__"].__spec__
+    if CHOICE in os.environ or main is None or main.name not in sys.orig_argv:
+        return
     chosen = {library.get("architecture") for library in threadpool_info() if library["internal_api"] == "openblas"}
-    if CHOICE not in os.environ and chosen and chosen <= NARROW and instructions() >= NEEDS:
+    if chosen and chosen <= NARROW and instructions() >= NEEDS:
         os.environ[CHOICE] = WIDE
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        with suppress(OSError):  # then this process continues as it is
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def instructions() -> set[str]:

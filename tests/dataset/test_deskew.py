@@ -83,3 +83,8 @@ def test_deskewing_agrees_with_a_plain_loop():
         at = np.arange(28) + slant * (row - cy)
         expected = np.interp(at, np.arange(28), image[row], left=0, right=0)
         assert np.abs(upright[row] - expected).max() <= 0.51
+
+
+def test_images_whose_moments_would_not_be_exact_are_refused():
+    with pytest.raises(ValueError, match=r"4000 x 4000 pixels are too many to deskew; set preprocess.deskew to false"):
+        moments(np.zeros((0, 4000, 4000), np.uint8))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-EXPECTED = "a95de4c1b6fa7f4de9517919e633e9993acc6e04f3ee3ad0b52bae4a1d50ffff"
+EXPECTED = "a7f7ff2c8c94753d575c540a6de64c0a26b40b3a768317c39cbbfcf93bea61d1"
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 

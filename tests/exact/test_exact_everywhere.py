@@ -33,6 +33,12 @@ def test_fast_arithmetic_differs_between_kernels():
     assert one != other
 
 
+def test_the_table_is_of_the_committed_digest():
+    _, table, _ = re.split("|".join(map(re.escape, everywhere.MARKS)), everywhere.PAGE.read_text(encoding="utf-8"))
+    rows = [line.split(" | ") for line in table.strip().splitlines()[2:]]
+    assert {row[everywhere.COLUMNS.index("exact")] for row in rows} == {EXPECTED[:12]}
+
+
 @pytest.fixture
 def page(tmp_path, monkeypatch):
     """A page for the table, and systems that print a digest and a description."""

@@ -119,3 +119,13 @@ def test_a_network_is_rebuilt_from_its_arrays():
 def test_arrays_that_make_no_network_are_rejected(changes, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         from_arrays(model(**changes))
+
+
+def test_a_network_in_exact_arithmetic_is_not_read_where_the_machine_is_not_exact(monkeypatch):
+    def refuse():
+        raise ArithmeticError("not here")
+
+    monkeypatch.setattr("stages.nn.network.check_machine", refuse)
+    from_arrays(model(arithmetic=np.array("fast")))
+    with pytest.raises(ArithmeticError, match="not here"):
+        from_arrays(model(arithmetic=np.array("exact")))

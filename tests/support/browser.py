@@ -1,10 +1,14 @@
 """A headless Chromium for tests of the page, or the reason why there is none."""
 
+import io
 import json
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import strokes
+from PIL import Image
 from selenium import webdriver
 
 FLAGS = [
@@ -45,3 +49,23 @@ def requests(driver):
     """The addresses that were requested since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+
+
+def screenshot(page, path, width, height, script):
+    """Write a picture of a page in a window of this size, after a script has run in it, as a PNG of few colors."""
+    with started() as driver:
+        driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True},
+        )
+        driver.get(page.as_uri())
+        driver.execute_async_script(f"{script}; setTimeout(arguments[0], 500);")
+        image = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    image.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":  # docs/figures/page.png, after `make repro`
+    digit = json.dumps(strokes.strokes("5", "slanted to the right"))
+    root = Path(__file__).parents[2]
+    draw = f"pad.strokes = {digit}; pad.update()"
+    screenshot(root / "reports/index.html", root / "docs/figures/page.png", 1180, 1060, draw)

@@ -40,7 +40,7 @@ def mnist(tmp_path_factory):
     if not all((project.ROOT / name).exists() for name in needed):
         pytest.skip("needs the results of `make repro`")
     root = tmp_path_factory.mktemp("mnist")
-    for name in ("data", "models", "stages"):
+    for name in ("data", "models"):
         (root / name).symlink_to(project.ROOT / name)
     (root / "reports").mkdir()
     for name in ("history.csv", "predictions.csv"):
@@ -314,6 +314,16 @@ def test_likeness_is_that_of_the_stage(page, finished):
     assert page.execute_script("return shown.similar.likeness;") == max(seen)
 
 
+def test_the_slant_is_shown_in_degrees(page):
+    lines = [[[0.5 + 0.2 * side, 0.1], [0.5 - 0.2 * side, 0.9]] for side in (1, -1)]
+    for line, way in zip(lines, ("right", "left"), strict=True):
+        page.execute_script("pad.strokes = [arguments[0]]; update();", line)
+        words = page.find_elements(By.CSS_SELECTOR, "#steps figcaption")[2].text
+        degrees, direction = re.search(r"it leaned ([\d.]+)\S to the (\w+)", words).groups()
+        assert float(degrees) == pytest.approx(np.degrees(np.arctan(0.4 / 0.8)), abs=1)
+        assert direction == way
+
+
 # See the network think
 
 
@@ -431,6 +441,44 @@ def test_the_nearest_mistakes_are_those_of_the_test_set(page, finished):
     known, own = (likeness.directions(a, (28, 28), x.min()) for a in (x, own))
     labels = [item.get_attribute("aria-label") for item in page.find_elements(By.CSS_SELECTOR, "#nearest button")]
     assert [int(numbers(label)[0]) for label in labels] == [wrong[i] for i in np.argsort(-known @ own[0])[:8]]
+
+
+# Any network and data set
+
+VARIANTS = {
+    "no hidden layer": {"train": {"hidden": []}},
+    "two hidden layers": {
+        "preprocess": {"validation_size": 0, "deskew": False},
+        "train": {"hidden": [12, 8], "activation": "tanh", "arithmetic": "fast"},
+        "page": {"max_bytes": 100_000},
+    },
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_page_shows_any_network(driver, copy, name):
+    project.set_params(copy, VARIANTS[name])
+    catalog = (copy / "data/catalog.yaml").read_text(encoding="utf-8")
+    drawn = catalog[catalog.index("\ndrawn:") :]
+    named = drawn.replace("- '7'", "- '</script>'", 1).replace("- '3'", "- '<b>&amp;'", 1)
+    assert named != drawn
+    (copy / "data/catalog.yaml").write_text(catalog.replace(drawn, named), encoding="utf-8")
+    project.repro(copy)
+    page = opened(driver, copy)
+    press(page, "7")
+    assert "</script>" in text(page, "origin")
+    for unit in page.find_elements(By.CSS_SELECTOR, "#classes button, #neurons button"):
+        page.execute_script("arguments[0].focus();", unit)
+        result = page.execute_script("return shown.result.trace[inspected().layer].z[inspected().k];")
+        first = page.find_element(By.CSS_SELECTOR, ".formula").text
+        assert numbers(first)[-1] == pytest.approx(result, abs=6e-4)
+    if name == "no hidden layer":
+        assert "bit for bit" in text(page, "exactness")
+        assert "neuron" not in text(page, "think")
+    else:
+        assert "last digits here differ" in text(page, "exactness")
+        assert "Every image gets an answer" in text(page, "threshold")
+    assert page.get_log("browser") == []
 
 
 # Training curves

@@ -46,7 +46,12 @@ OTHER = {
 PLACES = docs.leaves(OTHER)
 # What comes out different where that is less than an output of every stage that follows.
 LESS = {
-    ("fetch", "dataset"): {"data/raw/dataset.json", "data/processed/inputs.json", "models/network.npz"},  # the title
+    ("fetch", "dataset"): {  # the title
+        "data/raw/dataset.json",
+        "data/processed/inputs.json",
+        "models/network.npz",
+        "reports/index.html",
+    },
     ("fetch", "directory"): set(),  # the same digits from elsewhere
     ("train", "blas_threads"): set(),  # exact arithmetic does not depend on it
     ("evaluate", "calibration_bins"): {"reports/metrics.json"},
@@ -132,6 +137,11 @@ def test_a_comment_in_a_module_reruns_its_stages_and_stops_there(rerun, copy, ro
         assert sorted(changed) == sorted(docs.effects(DVC, {name})[0])
         (copy / name).write_bytes(before)
     assert rerun({module}, comment, module) == set()
+
+
+def test_a_change_of_the_page_reruns_its_stage_alone(rerun):
+    sheet = "stages/report/web/page.css"
+    assert rerun({sheet}, comment, sheet) == {"reports/index.html"}
 
 
 def test_a_new_module_in_a_directory_reruns_its_stages(rerun):

@@ -9,11 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.evaluate import evaluate
+from stages.page import page
 from stages.plot import plot
+from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 
-STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot)}
+STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page, predict)}
 IMAGES = "data/processed/train_images.npy"
 MODEL = "models/network.npz"
 
@@ -47,7 +49,7 @@ def change_model(**changes):
     np.savez(MODEL, **{name: array for name, array in arrays.items() if array is not None})
 
 
-@pytest.mark.parametrize("name", ["evaluate", "plot"])
+@pytest.mark.parametrize("name", ["evaluate", "plot", "page", "predict"])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -94,7 +96,14 @@ def test_evaluate_rejects_a_model_whose_parts_do_not_fit_together(here, changes,
     rejects(here, "evaluate", MODEL, message)
 
 
-@pytest.mark.parametrize(("name", "path"), [("train", IMAGES), ("evaluate", "data/processed/test_targets.npy")])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("train", IMAGES),
+        ("evaluate", "data/processed/test_targets.npy"),
+        ("page", "data/processed/validation_images.npy"),
+    ],
+)
 def test_a_stage_rejects_an_array_that_was_changed_after_it_was_written(here, name, path):
     data = (here / path).read_bytes()
     for at in (len(data) // 2, -1):  # the lowest bit of a number: still a number, and in its range
@@ -110,7 +119,12 @@ def test_a_stage_rejects_an_array_that_was_changed_after_it_was_written(here, na
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("preprocess", "data/raw/train-images-idx3-ubyte"), ("plot", "data/raw/t10k-images-idx3-ubyte")],
+    [
+        ("preprocess", "data/raw/train-images-idx3-ubyte"),
+        ("plot", "data/raw/t10k-images-idx3-ubyte"),
+        ("page", "data/raw/t10k-images-idx3-ubyte"),
+        ("predict", "data/raw/t10k-images-idx3-ubyte"),
+    ],
 )
 def test_a_stage_rejects_an_original_file_with_one_pixel_changed(here, name, path):
     data = bytearray((here / path).read_bytes())
@@ -150,6 +164,7 @@ def test_a_stage_rejects_a_truncated_record(here, path):
     rejects(here, {RAW: "preprocess", PROCESSED: "train"}[path], path, "Invalid JSON")
 
 
+@pytest.mark.parametrize("name", ["plot", "page"])
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -160,16 +175,17 @@ def test_a_stage_rejects_a_truncated_record(here, path):
         ("\n7,", "\nseven,", "an unknown class"),
     ],
 )
-def test_plot_rejects_malformed_predictions(here, old, new, message):
+def test_a_stage_rejects_malformed_predictions(here, name, old, new, message):
     path = here / "reports/predictions.csv"
     path.write_text(path.read_text().replace(old, new))
-    rejects(here, "plot", "reports/predictions.csv: ", message)
+    rejects(here, name, "reports/predictions.csv: ", message)
 
 
-def test_plot_rejects_predictions_for_another_number_of_images(here):
+@pytest.mark.parametrize("name", ["plot", "page"])
+def test_a_stage_rejects_predictions_for_another_number_of_images(here, name):
     path = here / "reports/predictions.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    rejects(here, "plot", "reports/predictions.csv: 199 rows, but there are 200 test images")
+    rejects(here, name, "reports/predictions.csv: 199 rows, but there are 200 test images")
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "no rows"), ("epoch,train_loss\n1,0.5\n", "line 2 lacks one")])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.dataset import idx
-from tools.classify import classify
+from tools.classify import check, classify
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def test_a_single_image_and_none(model, images):
             lambda x: x / 255,
             r"images are float64, but the model takes uint8 of shape \(N, 28, 28\) or \(28, 28\), from",
         ),
+        (lambda x: x.tolist(), "images are a list, but the model takes a NumPy array"),
         (lambda x: x.astype(int), r"images are int64, but the model takes uint8"),
         (lambda x: x > 127, r"images are bool, but the model takes uint8"),
         (lambda x: (x > 127).astype(np.uint8), "the brightest pixel is 1, but the model takes pixels from 0 to 255"),
@@ -54,8 +55,13 @@ def test_what_is_no_image_is_refused_in_a_sentence(change, message, model, image
 
 
 def test_inverted_images_are_reported(model, images):
-    with pytest.warns(UserWarning, match=r"look inverted: .* try 255 - images"):
-        classify(255 - images, model)
+    with pytest.warns(UserWarning, match=r"^3 of 5 images look inverted: .* try 255 - images"):
+        classify(np.concatenate([images[:2], 255 - images[:3]]), model)
+
+
+def test_a_model_of_dark_ink_takes_bright_borders(images):
+    with warnings.catch_warnings(action="error"):
+        check(255 - images, (28, 28), mean=220.0)
 
 
 def test_a_model_that_is_missing_or_damaged_is_explained(tmp_path, images):

@@ -42,7 +42,7 @@ def test_no_data_is_needed(without_data):
         ("data/catalog.yaml", "MIT", "None", ["fetch: data/catalog.yaml has", "validate: data/catalog.yaml has"]),
         ("reports/metrics.json", "0.9", "1.0", ["evaluate: reports/metrics.json is not the one that it made"]),
         ("reports/history.csv", "epoch", "Epoch", ["train: reports/history.csv is not the one that it made"]),
-        ("dvc.yaml", "      - reports/history.csv\n", "", ["plot: dvc.yaml lists other files or another command"]),
+        ("dvc.yaml", "      - reports/history.csv\n", "", ["page: dvc.yaml lists other", "plot: dvc.yaml lists other"]),
         ("dvc.yaml", "-m stages.plot", "stages/plot.py", ["plot: dvc.yaml lists other files or another command"]),
         ("dvc.lock", "\n  plot:\n", "\n  draw:\n", ["draw: not in both dvc.yaml", "plot: not in both dvc.yaml"]),
     ],
@@ -106,6 +106,21 @@ def test_any_difference_is_an_error_that_names_the_first_stage(copy, changed_sta
         path = lock["stages"][stage]["outs"][0]["path"]
         assert f"{stage}: {path} differs from the one recorded in Git" in result.stdout.splitlines()
     if changed_stages:
-        assert result.stderr.startswith(f"{changed_stages[-1]} is the first stage whose outputs differ.")
+        first = f"{changed_stages[-1]} is the first stage whose outputs differ."
+        assert result.stderr == f"{first} They are the same on every machine: this is a bug.\n"
     else:
         assert result.stdout == "Every output is the recorded one, bit for bit.\n"
+
+
+def test_a_difference_in_the_inputs_is_named_and_is_no_bug(copy):
+    project.run(copy, "git", "add", "dvc.lock")
+    commit = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message=Lock"]
+    assert project.run(copy, *commit).returncode == 0
+    project.set_params(copy, {"train": {"seed": 1}})
+    project.repro(copy)
+    result = project.run(copy, "python", "-m", "tools.verify")
+    assert result.stderr == "train is the first stage whose outputs differ. So do its inputs.\n"
+    (copy / "models/network.npz").unlink()
+    result = project.run(copy, "python", "-m", "tools.verify")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "verify: models/network.npz is missing; run `make repro` first\n"

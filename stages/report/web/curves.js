@@ -62,7 +62,10 @@ function chart(title, unit, series) {
       dots[s].style.display = value === null ? "none" : "";
       return [name, value === null ? "not measured" : `${Number(value.toPrecision(4))}${unit}`];
     });
-    legend.replaceChildren(element("b", { textContent: `${title}, epoch ${epoch[at]}` }), ...words.map(([name, text]) => element("span", { className: name, textContent: `${name} ${text}` })));
+    legend.replaceChildren(
+      element("b", { textContent: `${title}, epoch ${epoch[at]}` }),
+      ...words.map(([name, text]) => element("span", { className: name, textContent: `${name} ${text}` })),
+    );
     drawing.setAttribute("aria-valuenow", epoch[at]);
     drawing.setAttribute("aria-valuetext", `epoch ${epoch[at]}: ${words.map((pair) => pair.join(" ")).join(", ")}`);
   };

@@ -85,9 +85,13 @@ class Pad {
     context.lineWidth = (WIDTH - 0.012) * canvas.width;
     for (const stroke of this.strokes) {
       context.beginPath();
-      const [first, ...others] = stroke.map(([x, y]) => [x * canvas.width, y * canvas.height]);
-      context.moveTo(...first);
-      for (const point of others.length ? others : [first]) context.lineTo(...point);
+      const points = stroke.map(([x, y]) => [x * canvas.width, y * canvas.height]);
+      context.moveTo(...points[0]);
+      points.forEach(([x, y], n) => {
+        const [nextX, nextY] = points[n + 1] ?? [x, y];
+        context.quadraticCurveTo(x, y, (x + nextX) / 2, (y + nextY) / 2); // rounds the corners between samples
+      });
+      context.lineTo(...points.at(-1));
       context.stroke();
     }
   }

@@ -14,7 +14,8 @@ function direction(x) {
   }
   let squares = 0;
   const blurred = across.map((value, i) => {
-    const both = (i >= columns ? across[i - columns] : 0) + 2 * value + (i + columns < x.length ? across[i + columns] : 0);
+    const both =
+      (i >= columns ? across[i - columns] : 0) + 2 * value + (i + columns < x.length ? across[i + columns] : 0);
     squares += both * both;
     return both;
   });

@@ -12,7 +12,13 @@ function thumbnail(n) {
   const draw = (canvas) => paintInk(canvas, images[n], model.rows, model.columns, model.low, model.high);
   const caption = element("span", { className: wrong ? "wrong" : "" }, wrong ? `${is} \u2192 ${answer}` : is);
   const label = `Test image ${tests.index[n]}: ${is}, answer ${answer}, confidence ${percent(tests.confidence[n])}`;
-  const button = element("button", { type: "button", title: label, "aria-label": label }, picture(draw, { "aria-hidden": "true" }), caption, element("small", { textContent: percent(tests.confidence[n]) }));
+  const button = element(
+    "button",
+    { type: "button", title: label, "aria-label": label },
+    picture(draw, { "aria-hidden": "true" }),
+    caption,
+    element("small", { textContent: percent(tests.confidence[n]) }),
+  );
   button.addEventListener("click", () => {
     showTest(n);
     byId("draw").scrollIntoView();
@@ -40,7 +46,12 @@ for (const select of [search.actual, search.predicted]) {
 // The confusion matrix; a cell shows its images.
 function showConfusion() {
   const largest = Math.max(...data.confusion.flatMap((row, k) => row.filter((_, j) => j !== k)));
-  const head = element("tr", {}, element("td"), ...model.classes.map((name) => element("th", { scope: "col", textContent: name })));
+  const head = element(
+    "tr",
+    {},
+    element("td"),
+    ...model.classes.map((name) => element("th", { scope: "col", textContent: name })),
+  );
   const rows = data.confusion.map((counts, actual) => {
     const cells = counts.map((count, predicted) => {
       const [is, answer] = [actual, predicted].map((k) => model.classes[k]);
@@ -61,7 +72,10 @@ function showConfusion() {
     return element("tr", {}, element("th", { scope: "row", textContent: model.classes[actual] }), ...cells);
   });
   byId("confusion").append(
-    element("caption", { className: "unseen", textContent: "Confusion matrix: rows are the classes, columns the answers" }),
+    element("caption", {
+      className: "unseen",
+      textContent: "Confusion matrix: rows are the classes, columns the answers",
+    }),
     element("thead", {}, head),
     element("tbody", {}, ...rows),
   );
@@ -93,10 +107,13 @@ function showMore() {
   const seen = gallery.childElementCount;
   byId("more").hidden = seen === results.length;
   const others = tests.index.length - mistaken.length;
-  const held = others + mistaken.length === tests.count
-    ? `This page has all ${tests.count} test images.`
-    : `This page has ${tests.index.length} of the ${tests.count} test images: all ${mistaken.length} mistakes and the first ${others} others.`;
-  byId("found").textContent = `${results.length || "No"} found${seen < results.length ? `, ${seen} shown` : ""}. ${held}`;
+  const held =
+    others + mistaken.length === tests.count
+      ? `This page has all ${tests.count} test images.`
+      : `This page has ${tests.index.length} of the ${tests.count} test images: ` +
+        `all ${mistaken.length} mistakes and the first ${others} others.`;
+  const some = seen < results.length ? `, ${seen} shown` : "";
+  byId("found").textContent = `${results.length || "None"} found${some}. ${held}`;
 }
 
 byId("search").addEventListener("input", find);

@@ -20,8 +20,8 @@ class Network {
     });
   }
 
-  // What every layer makes of a prepared image x (Float32Array). `x`, `z` and `y` of a layer are its rounded inputs, its
-  // weighted sums with bias, and its outputs.
+  // What every layer makes of a prepared image x (Float32Array). `x`, `z` and `y` of a layer are its rounded inputs,
+  // its weighted sums with bias, and its outputs.
   forward(x) {
     const trace = [];
     let y = x;

@@ -53,7 +53,15 @@ function confident({ confidence }) {
 const bars = digits.map((name) => {
   const bar = element("span", { className: "bar" });
   const value = element("span", { className: "value" });
-  byId("bars").append(element("div", {}, element("span", { className: "name", textContent: name }), element("span", { className: "track" }, bar), value));
+  byId("bars").append(
+    element(
+      "div",
+      {},
+      element("span", { className: "name", textContent: name }),
+      element("span", { className: "track" }, bar),
+      value,
+    ),
+  );
   return { bar, value };
 });
 
@@ -62,6 +70,7 @@ function showAnswer() {
   const sure = shown && certain(shown);
   const name = result ? digits[result.answer] : "";
   byId("answer").textContent = result && !sure ? "?" : name;
+  byId("answer").classList.toggle("unsure", Boolean(result) && !sure);
   byId("answer").classList.toggle("long", Boolean(sure) && name.length > 2);
   byId("verdict").textContent = sure ? `with ${percent(result.confidence)} confidence` : verdict();
   byId("origin").textContent = origin();
@@ -80,7 +89,8 @@ function verdict() {
   const [name, much] = [digits[answer], percent(confidence)];
   if (certain(shown)) return `${name}, with ${much} confidence.`;
   return confident(shown.result)
-    ? `I don\u2019t know: it is like no digit that I have seen. The network alone would say ${name}, with ${much} confidence.`
+    ? `I don\u2019t know: it is like no digit that I have seen. ` +
+        `The network alone would say ${name}, with ${much} confidence.`
     : `I don\u2019t know. Perhaps ${name}, with only ${much} confidence.`;
 }
 
@@ -98,25 +108,51 @@ function showSteps() {
   const blank = new Float64Array(rows * columns);
   const s = shown;
   const list = [
-    [s?.cropped, SIDE, SIDE, 0, 1, "Cropped", s && !s.cropped ? "the test set is already" : `to its box, ${SIDE} \u00d7 ${SIDE}`],
-    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows} \u00d7 ${columns}`],
-    [s?.straight, rows, columns, low, high, "Straightened", s && model.deskew ? `slanted by ${number(s.degrees, 1)}\u00b0` : model.deskew ? "by its slant" : "not for this model"],
-    [s?.x, rows, columns, (low - mean) / std, (high - mean) / std, "Normalized", s ? `${number(Math.min(...s.x), 2)} to ${number(Math.max(...s.x), 2)}` : "mean 0, deviation 1"],
+    [
+      s?.cropped,
+      SIDE,
+      SIDE,
+      0,
+      1,
+      "Cropped",
+      s && !s.cropped ? "the test set is already" : `to its box, ${SIDE}\u00a0\u00d7\u00a0${SIDE}`,
+    ],
+    [s?.image, rows, columns, low, high, "Centered", `by its center of mass, ${rows}\u00a0\u00d7\u00a0${columns}`],
+    [s?.straight, rows, columns, low, high, "Straightened", model.deskew ? slant(s) : "not for this model"],
+    [
+      s?.x,
+      rows,
+      columns,
+      (low - mean) / std,
+      (high - mean) / std,
+      "Normalized",
+      s ? `${number(Math.min(...s.x), 2)} to ${number(Math.max(...s.x), 2)}` : "mean 0, deviation 1",
+    ],
   ];
   byId("steps").replaceChildren(
     ...list.map(([values, height, width, from, to, name, note], n) => {
       const draw = (canvas) => paintInk(canvas, values ?? blank.fill(from), height, width, from, to);
-      return element("figure", { className: values ? "" : "empty" }, picture(draw, { "aria-label": `${name}, ${note}` }), element("figcaption", {}, element("b", { textContent: `${n + 1} ${name}` }), ` ${note}`));
+      return element(
+        "figure",
+        { className: values ? "" : "empty" },
+        picture(draw, { "aria-label": `${name}, ${note}` }),
+        element("figcaption", {}, element("b", { textContent: `${n + 1} ${name}` }), ` ${note}`),
+      );
     }),
   );
 }
 
-// A sample of class k: the next one of the right and certain test images at every call.
+function slant(shown) {
+  if (!shown) return "by its slant";
+  return `it leaned ${number(Math.abs(shown.degrees), 1)}\u00b0 to the ${shown.degrees > 0 ? "left" : "right"}`;
+}
+
+// A sample of class k: the next one of the right and confident test images at every call, or of those that there are.
 const turns = digits.map(() => 0);
 function sample(k) {
-  const candidates = tests.index.flatMap((_, n) => {
-    return tests.actual[n] === k && tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence ? [n] : [];
-  });
+  const ofClass = tests.index.flatMap((_, n) => (tests.actual[n] === k ? [n] : []));
+  const clear = ofClass.filter((n) => tests.predicted[n] === k && tests.confidence[n] > data.thresholds.confidence);
+  const candidates = clear.length ? clear : ofClass;
   if (candidates.length) showTest(candidates[turns[k]++ % candidates.length]);
 }
 
@@ -141,13 +177,23 @@ document.addEventListener("keydown", (event) => {
 
 const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
 const right = sum(data.confusion.map((row, k) => row[k]));
-byId("summary").textContent = `${data.title}: a ${sizes} network written in NumPy, which is right on ${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
+byId("summary").textContent =
+  `${data.title}: a ${sizes} network written in NumPy, which is right on ` +
+  `${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
 byId("digest").textContent = model.sha256;
 byId("exactness").textContent =
   model.arithmetic === "exact"
-    ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of an image are those of the Python code, bit for bit."
-    : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
+    ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the " +
+      "logits of an image are those of the Python code for this image, bit for bit."
+    : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: " +
+      "the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
 const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.thresholds;
-byId("threshold").textContent = `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most similar of the test images in this page has a likeness (the cosine between the two, blurred) below ${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ${validation - withheld} others are wrong.`;
+byId("threshold").textContent = !validation
+  ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."
+  : `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most ` +
+    "similar of the test images in this page has a likeness (the cosine between the two, blurred) below " +
+    `${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of ` +
+    `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
+    `${validation - withheld} others are wrong.`;
 
 update();

@@ -73,7 +73,14 @@ function rove(group, columns) {
   group.addEventListener("keydown", (event) => {
     const all = items();
     const at = all.indexOf(event.target.closest("button"));
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns(), Home: -at, End: all.length - 1 - at };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns(),
+      ArrowDown: columns(),
+      Home: -at,
+      End: all.length - 1 - at,
+    };
     if (at < 0 || !(event.key in steps)) return;
     event.preventDefault();
     all[clip(at + steps[event.key], 0, all.length - 1)].focus();
@@ -89,6 +96,10 @@ function columnsOf(group) {
 const minus = (text) => text.replace("-", "\u2212");
 const number = (x, digits = 3) => minus(x.toFixed(digits));
 const signed = (x, digits = 3) => (x < 0 ? "\u2212 " : "+ ") + Math.abs(x).toFixed(digits);
-const percent = (p) => (p > 0.9999 && p < 1 ? "> 99.99" : p < 0.0001 && p > 0 ? "< 0.01" : (100 * p).toFixed(p < 0.1 || p >= 0.99 ? 2 : 1)) + " %";
+function percent(p) {
+  if (p > 0.9999 && p < 1) return "> 99.99 %";
+  if (p < 0.0001 && p > 0) return "< 0.01 %";
+  return `${(100 * p).toFixed(p < 0.1 || p >= 0.99 ? 2 : 1)} %`;
+}
 const short = (x) => (x !== 0 && (Math.abs(x) < 1e-4 || Math.abs(x) >= 1e6) ? minus(x.toExponential(3)) : number(x, 4));
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);

@@ -45,8 +45,8 @@ function distanceToSegment(x, y, [x0, y0], [x1, y1]) {
   return Math.hypot(x - x0 - along * dx, y - y0 - along * dy);
 }
 
-// A picture of `side` x `side` from 0 to 1 as pixels low..high in an image of rows x columns, its center of mass moved by
-// whole pixels to the middle: index 14 of 28.
+// A picture of `side` x `side` from 0 to 1 as pixels low..high in an image of rows x columns, its center of mass moved
+// by whole pixels to the middle: index 14 of 28.
 function center(picture, side, { rows, columns, low, high }) {
   let [mass, sumX, sumY] = [0, 0, 0];
   picture.forEach((ink, i) => {
@@ -86,7 +86,7 @@ function moments(image, rows, columns) {
   return { slant: variance < 1e-6 ? 0 : covariance / variance, row: sy / mass };
 }
 
-// The image sheared so that it is not slanted: remove_skew() of stages/dataset/deskew.py, with its roundings to float32.
+// The image sheared so that it is not slanted: remove_skew() of stages/dataset/deskew.py, with its float32 roundings.
 function removeSkew(image, rows, columns) {
   const { slant, row } = moments(image, rows, columns);
   const bits = exponent(Math.max(...image));

@@ -13,20 +13,31 @@ const neuronImages = Array.from({ length: hidden }, (_, j) => column(network.lay
 const classTiles = model.classes.map((name, k) => {
   const bar = element("span", { className: "bar" });
   const numbers = element("small");
-  const tile = element("button", { type: "button" }, element("b", { textContent: name }), element("span", { className: "track" }, bar), numbers);
+  const tile = element(
+    "button",
+    { type: "button" },
+    element("b", { textContent: name }),
+    element("span", { className: "track" }, bar),
+    numbers,
+  );
   watch(tile, { layer: last, k });
   byId("classes").append(tile);
   return { tile, bar, numbers };
 });
 
 const neuronTiles = neuronImages.map((weights, j) => {
-  const draw = (canvas) => paintSigned(canvas, weights, model.rows, model.columns, 0.6 * Math.max(...weights.map(Math.abs)));
+  const draw = (canvas) =>
+    paintSigned(canvas, weights, model.rows, model.columns, 0.6 * Math.max(...weights.map(Math.abs)));
   const level = element("span", { className: "level" });
   const tile = element("button", { type: "button" }, picture(draw, { "aria-hidden": "true" }), level);
   watch(tile, { layer: 0, k: j });
   byId("neurons").append(tile);
   return { tile, level };
 });
+byId("classes").classList.toggle(
+  "long",
+  model.classes.some((name) => name.length > 3),
+);
 rove(byId("classes"), () => columnsOf(byId("classes")));
 rove(byId("neurons"), () => columnsOf(byId("neurons")));
 
@@ -76,10 +87,15 @@ function showThinking() {
     tile.setAttribute("aria-label", `Neuron ${j + 1}${result ? `: activation ${number(y, 2)}` : ""}`);
   });
   const active = result && last > 0 ? result.trace[0].y.filter((y) => y > 0).length : 0;
-  byId("neurons-note").textContent = !hidden ? "" :
-    `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue where ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this image${result ? `; ${active} are active` : ""}.`;
+  byId("neurons-note").hidden = !hidden;
+  byId("neurons-note").textContent =
+    `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue where ` +
+    "ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this image" +
+    `${result ? `; ${active} are active` : ""}.` +
+    (last === 1 ? " A border: it speaks for the class beside it (blue) or against it (orange)." : "");
   byId("think-lead").textContent = result
-    ? `Every number below is of the image above. Point at a class or a neuron, or focus it, to see its formula; choose it to keep it.`
+    ? `Every number below is of the image above. Point at a class${hidden ? " or a neuron" : ""}, or focus it, ` +
+      "to see its formula; choose it to keep it."
     : "Draw a digit or take one of the test set: its numbers appear here.";
   showInspector();
 }
@@ -124,13 +140,24 @@ function explainClass(k) {
   if (pixels) {
     const inked = sum(pixels.products);
     const draw = (canvas) => paintSigned(canvas, pixels.products, model.rows, model.columns);
-    const text = `Through the neurons that are active the network is linear, so the logit is also a sum over pixels: ${number(inked)} from the pixels ${signed(pixels.constant)} from the biases = ${number(inked + pixels.constant)}. Blue pixels speak for ${name}, orange ones against it.`;
+    const linear = "Through the neurons that are active the network is linear, so the logit is also";
+    const why = last > 0 ? linear : "The logit is";
+    const text =
+      `${why} a sum over pixels: ${number(inked)} from the pixels ` +
+      `${signed(pixels.constant)} from the biases = ${number(inked + pixels.constant)}. ` +
+      `Blue pixels speak for ${name}, orange ones against it.`;
     parts.push(
       element("h4", { textContent: "Pixel by pixel" }),
-      element("div", { className: "pixels" }, picture(draw, { "aria-label": `Pixels for and against ${name}` }), element("p", { className: "note", textContent: text })),
+      element(
+        "div",
+        { className: "pixels" },
+        picture(draw, { "aria-label": `Pixels for and against ${name}` }),
+        element("p", { className: "note", textContent: text }),
+      ),
     );
   } else {
-    parts.push(element("p", { className: "note", textContent: `With ${model.activation} between the layers, the network is not linear, and a logit is no sum over pixels.` }));
+    const text = `With ${model.activation} between the layers, the network is not linear: a logit is no sum over pixels.`;
+    parts.push(element("p", { className: "note", textContent: text }));
   }
   return parts;
 }
@@ -141,14 +168,33 @@ function explainNeuron(j) {
   const { bias, products } = network.terms(result, 0, j);
   const { z, y } = result.trace[0];
   const { rows, columns } = model;
-  const functions = { relu: "max(0, z)", leaky_relu: "max(0.01 z, z)", tanh: "tanh z", sigmoid: "1 / (1 + e<sup>−z</sup>)" };
-  const figure = (draw, text) => element("figure", {}, picture(draw, { "aria-label": text }), element("figcaption", { textContent: text }));
+  const functions = {
+    relu: "max(0, z)",
+    leaky_relu: "max(0.01 z, z)",
+    tanh: "tanh z",
+    sigmoid: "1 / (1 + e<sup>−z</sup>)",
+  };
+  const figure = (draw, text) =>
+    element("figure", {}, picture(draw, { "aria-label": text }), element("figcaption", { textContent: text }));
   const parts = [
     element("h3", { textContent: `Neuron ${j + 1}` }),
     formula("z = Σ x W + b", `= ${number(sum(products))} ${signed(bias)} = `, number(z[j])),
     formula(`y = ${functions[model.activation]}`, "= ", number(y[j])),
-    element("div", { className: "triple" },
-      figure((canvas) => paintInk(canvas, x, rows, columns, (model.low - model.mean) / model.std, (model.high - model.mean) / model.std), "x, the pixels"),
+    element(
+      "div",
+      { className: "triple" },
+      figure(
+        (canvas) =>
+          paintInk(
+            canvas,
+            x,
+            rows,
+            columns,
+            (model.low - model.mean) / model.std,
+            (model.high - model.mean) / model.std,
+          ),
+        "x, the pixels",
+      ),
       figure((canvas) => paintSigned(canvas, neuronImages[j], rows, columns), "W, its weights"),
       figure((canvas) => paintSigned(canvas, products, rows, columns), "x W, added up"),
     ),
@@ -158,20 +204,33 @@ function explainNeuron(j) {
     const activation = result.trace[1].x[j];
     const said = model.classes.map((name, k) => ({ name, value: activation * rounded[j * outputs + k] }));
     const largest = Math.max(...said.map(({ value }) => Math.abs(value))) || 1;
-    parts.push(element("h4", { textContent: activation ? "What it says to each class: y W" : "It is not active, and says nothing" }));
-    if (activation) parts.push(element("div", { className: "votes" }, ...said.map(({ name, value }) => vote(name, value, largest))));
+    parts.push(
+      element("h4", {
+        textContent: activation ? "What it says to each class: y W" : "It is not active, and says nothing",
+      }),
+    );
+    if (activation)
+      parts.push(element("div", { className: "votes" }, ...said.map(({ name, value }) => vote(name, value, largest))));
   }
   return parts;
 }
 
 // A formula, as HTML, and the same with numbers.
 function formula(general, numbers, value) {
-  return element("p", { className: "formula" }, element("i", { innerHTML: general }), ` ${numbers}`, element("b", { textContent: value }));
+  return element(
+    "p",
+    { className: "formula" },
+    element("i", { innerHTML: general }),
+    ` ${numbers}`,
+    element("b", { textContent: value }),
+  );
 }
 
 // The terms of a logit as signed bars, from the strongest for to the strongest against; they add up to it.
 function votes(products, bias, z) {
-  const sorted = Array.from(products, (value, j) => ({ j, value })).filter(({ value }) => value !== 0).sort((a, b) => b.value - a.value);
+  const sorted = Array.from(products, (value, j) => ({ j, value }))
+    .filter(({ value }) => value !== 0)
+    .sort((a, b) => b.value - a.value);
   const pro = sorted.filter(({ value }) => value > 0);
   const contra = sorted.filter(({ value }) => value < 0);
   const rest = (terms) => ({ name: `${terms.length} more`, value: sum(terms.map(({ value }) => value)) });
@@ -184,15 +243,39 @@ function votes(products, bias, z) {
     ...contra.slice(-LISTED).map(named),
   ].filter(({ name, value }) => value !== 0 || name === "bias");
   const largest = Math.max(...lines.map(({ value }) => Math.abs(value)));
-  const list = element("div", { className: "votes" }, ...lines.map(({ name, value, j }) => vote(name, value, largest, j)));
-  list.append(element("div", { className: "total" }, element("span", { textContent: "logit" }), element("span"), element("b", { textContent: number(z) })));
+  const list = element(
+    "div",
+    { className: "votes" },
+    ...lines.map(({ name, value, j }) => vote(name, value, largest, j)),
+  );
+  list.append(
+    element(
+      "div",
+      { className: "total" },
+      element("span", { textContent: "logit" }),
+      element("span"),
+      element("b", { textContent: number(z) }),
+    ),
+  );
   return list;
 }
 
 function vote(name, value, largest, j) {
-  const bar = element("span", { className: value < 0 ? "contra" : "pro", style: `width: ${(50 * Math.abs(value)) / largest}%` });
+  const bar = element("span", {
+    className: value < 0 ? "contra" : "pro",
+    style: `width: ${(50 * Math.abs(value)) / largest}%`,
+  });
   const label = element("span", { className: "name" });
-  if (j !== undefined && last === 1) label.append(picture((canvas) => paintSigned(canvas, neuronImages[j], model.rows, model.columns), { "aria-hidden": "true" }));
+  if (j !== undefined && last === 1)
+    label.append(
+      picture((canvas) => paintSigned(canvas, neuronImages[j], model.rows, model.columns), { "aria-hidden": "true" }),
+    );
   label.append(name);
-  return element("div", {}, label, element("span", { className: "track" }, bar), element("span", { className: "value", textContent: signed(value) }));
+  return element(
+    "div",
+    {},
+    label,
+    element("span", { className: "track" }, bar),
+    element("span", { className: "value", textContent: signed(value) }),
+  );
 }
