@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page
+repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page, predict
 	dvc repro
 	dvc metrics show
 
