@@ -416,7 +416,7 @@ def show_boxes(axes: Axes, gray: np.ndarray, boxes: Sequence[tuple[int, int, int
         corner = left / step - 0.5, top / step - 0.5
         size = (right - left) / step, (bottom - top) / step
         axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=RED, linewidth=1.2))
-        axes.text(*corner, str(n), color=RED, fontsize=8, va="bottom", ha="right")
+        axes.text(*corner, str(n), color=RED, fontsize=8, va="bottom", ha="right").set_in_layout(False)
 
 
 def percent(fraction: float) -> str:
