@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -60,7 +61,7 @@ def files_in(directory: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.as_posix())
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path | BinaryIO) -> np.ndarray:
     """Return a picture as uint8 gray (rows, columns), upright, reduced to at most SIDE pixels a side.
 
     ValueError, in one line, when it is no picture, broken or too large. Transparent pixels are white.
@@ -75,13 +76,13 @@ def read(path: Path) -> np.ndarray:
                 return np.asarray(gray(ImageOps.exif_transpose(image)))
     except Image.DecompressionBombError:
         raise ValueError(f"more than {MAX_PIXELS // 10**6} million pixels; make the picture smaller") from None
-    except FileNotFoundError:
-        raise ValueError("not found") from None
     except UnidentifiedImageError:
         raise ValueError("no picture that Pillow can read; save it as JPEG or PNG") from None
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise errors of any type on bytes that are not theirs
+    except Exception as error:  # of the file system; decoders raise errors of any type on bytes that are not theirs
+        if isinstance(error, OSError) and error.strerror:
+            raise ValueError(error.strerror) from None
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"broken, {reason}; save it again as JPEG or PNG") from None
 
@@ -89,7 +90,7 @@ def read(path: Path) -> np.ndarray:
 def gray(image: Image.Image) -> Image.Image:
     """Return an image of any mode in 8-bit gray, reduced by a whole factor."""
     if image.mode.startswith(("I", "F")):  # more than 8 bits: spread from the darkest to the lightest
-        values = np.asarray(image).astype(np.float64)
+        values = np.nan_to_num(np.asarray(image).astype(np.float64))
         low, high = values.min(), values.max()
         image = Image.fromarray(((values - low) * (255 / max(high - low, 1))).astype(np.uint8))
     if image.has_transparency_data:
