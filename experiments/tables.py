@@ -30,6 +30,7 @@ from stages.report import figures
 README = Path("README.md")
 START, END = "<!-- recipes: made by `python -m experiments.tables` -->\n", "<!-- end of recipes -->\n"
 DIGITS = Path("data/raw/t10k-images-idx3-ubyte")
+OLDER = "Rows of older settings"
 RECIPES_HEAD = """# Recipes
 
 Made by `make recipes`; do not edit. What each step gains: [docs/recipes.md](../docs/recipes.md).
@@ -60,7 +61,8 @@ def tables() -> None:
     table = recipe_table(known, rows, trials)
     origin = provenance([name for name in known if name not in ablations], rows, trials)
     files.write_text("experiments/recipes.md", f"{RECIPES_HEAD}{origin}\n\n{table}\n{settings_table(known)}")
-    files.write_text(README, between_marks(README.read_text(encoding="utf-8"), table))
+    older = [f"\n{line}\n" for line in origin.splitlines() if line.startswith(OLDER)]
+    files.write_text(README, between_marks(README.read_text(encoding="utf-8"), "".join([table, *older])))
     files.write_text("experiments/ablations.md", "\n".join(ablation_pages(known, rows, trials)))
     save("error_by_recipe", error_by_recipe({name: rows[name] for name in known if known[name].goal and rows[name]}))
     digits = idx.read(DIGITS)
@@ -83,7 +85,7 @@ def provenance(names: list[str], rows: Rows, trials: list[Trial]) -> str:
     missing = {name: sum(trial.recipe == name for trial in trials) - len(rows[name]) for name in names}
     for title, found in {
         "Seeds of different code": [name for name in names if len({row.code for row in rows[name]}) > 1],
-        "Rows of older settings": [name for name in names if not keys.issuperset(row.key for row in rows[name])],
+        OLDER: [name for name in names if not keys.issuperset(row.key for row in rows[name])],
         "Missing rows": [f"{name} ({count})" for name, count in missing.items() if count],
     }.items():
         if found:
