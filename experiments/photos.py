@@ -27,7 +27,6 @@ from stages.predict import Reader
 
 PAGE = Path("docs/photos.md")
 START, END = "<!-- tables: made by `python -m experiments.photos` -->\n", "<!-- end of tables -->\n"
-ABLATED = 50  # photographs of each kind that each step is left out for
 LABELS = Path("data/raw/t10k-labels-idx1-ubyte")
 FIRST, COUNT, SEED = 5000, 150, 1  # the test images: other ones than those that the preparation was tried on
 CONDITIONS = {
@@ -132,7 +131,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 def right(reader: Reader, pictures: Sequence[np.ndarray], labels: Sequence[int]) -> tuple[float, float, float]:
     """Return the fraction of gray pictures whose only digit is read, that of sure answers, and how many are right."""
     correct, sure = [], []
-    for picture, label in zip(pictures, labels, strict=False):
+    for picture, label in zip(pictures, labels, strict=True):
         try:
             digits = list(reader.answers(photos.find(picture, reader.shape)))
         except ValueError:
@@ -185,12 +184,11 @@ def main() -> None:
                 for function, other in replaced.items():
                     patches.enter_context(patch.object(photos, function, other))
                 own = dataclasses.replace(reader, deskew=False) if name == "deskewing" else reader
-                lines.append([name, *(percent(right(own, of[:ABLATED], labels)[0]) for of in pictures.values())])
+                lines.append([name, *(percent(right(own, of, labels)[0]) for of in pictures.values())])
         unturned = [
-            percent(right(reader, turned[:ABLATED], labels)[0]) if "turned" in CONDITIONS[name] else ""
-            for name in pictures
+            percent(right(reader, turned, labels)[0]) if "turned" in CONDITIONS[name] else "" for name in pictures
         ]
-        lines.insert(0, ["turning by EXIF", *unturned])
+        lines.insert(1, ["turning by EXIF", *unturned])
         without = table(["without", *pictures], lines)
 
         before, _, after = PAGE.read_text(encoding="utf-8").partition(START)
