@@ -4,7 +4,7 @@
 
 The photographs are synthetic: test images of MNIST drawn by code on paper, in a shadow, on rules, with a thin pen. The
 scans are the 8 x 8 digits of 43 people that come with scikit-learn, each enlarged to a picture. No choice was made on
-any of these digits. Takes the results of `dvc repro`; writes the tables of docs/photos.md.
+these photographs. Takes the results of `dvc repro`; writes the tables of docs/photos.md.
 """
 
 import dataclasses
