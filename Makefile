@@ -3,17 +3,20 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify test everywhere doctor faults fuzz docs notebook lint bench recipes lock clean
+.PHONY: help repro verify predict test everywhere doctor faults fuzz docs notebook lint bench recipes lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page
+repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page, predict
 	dvc repro
 	dvc metrics show
 
 verify: .venv/installed  ## after make repro: show which results differ from the recorded ones
 	python -m tools.verify
+
+predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
+	@python -m tools.predict $(IMAGES)
 
 test: .venv/installed  ## run the tests
 	python -m pytest -rs -n logical --dist loadgroup

@@ -27,13 +27,17 @@ VALIDATION_TARGETS = Path("data/processed/validation_targets.npy")
 MODEL = Path("models/network.npz")
 HISTORY = Path("reports/history.csv")
 PREDICTIONS = Path("reports/predictions.csv")
+THRESHOLDS = Path("reports/thresholds.json")
 PAGE = Path("reports/index.html")
 ROW = 24  # bytes of the page for the class numbers and the confidence of an image
-THRESHOLDS = 200  # bytes of the page for the thresholds
+THRESHOLDS_SIZE = 200  # bytes of the page for the thresholds
 
 
 def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) -> None:
-    """Write reports/index.html from its sources, the model, the history, the predictions and the test images."""
+    """Write reports/index.html from its sources, the model, the history, the predictions and the test images.
+
+    reports/thresholds.json has the numbers below which it gives no answer, for `predict`.
+    """
     raw: RawDataset = files.read_json(RAW, RawDataset)
     images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
     model = files.read_arrays(MODEL)
@@ -70,12 +74,14 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
         "tests": {"count": len(images)},
     }
     packed = [pack(images[i]) for i in order]
-    left = max_bytes - len(assemble(SOURCES, data).encode()) - THRESHOLDS
+    left = max_bytes - len(assemble(SOURCES, data).encode()) - THRESHOLDS_SIZE
     fit = fitting((4 * len(image) / 3 + ROW for image in packed), left)
     shown = order[: max(fit, 1, int((~correct).sum()))]
     background = (data["model"]["low"] - mean) / std
     known = directions(prepare(images[shown], deskew, mean, std), (rows, columns), background)
     data["thresholds"] = thresholds(network, known, (rows, columns), background, withheld)
+    lowest = {name: data["thresholds"][name] for name in ("confidence", "likeness")}
+    files.write_json(THRESHOLDS, {**lowest, "known": shown.tolist()})
     data["tests"] |= {
         "index": shown.tolist(),
         "actual": actual[shown].tolist(),

@@ -14,13 +14,14 @@ from stages.nn.optimizers import OPTIMIZERS
 from stages.page import page
 from stages.pipeline import files, params, stage
 from stages.plot import plot
+from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 
 
 def validate() -> None:
     """Check all of params.yaml; write data/validated, always with the same content, so that nothing else reruns."""
-    settings = params.check([fetch, preprocess, train, evaluate, plot, page])
+    settings = params.check([fetch, preprocess, train, evaluate, plot, page, predict])
     find_dataset(settings["fetch"]["dataset"])
     check_learning_rate(**settings["train"])
     files.write_text("data/validated", "params.yaml is valid\n")

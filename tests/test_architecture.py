@@ -14,7 +14,7 @@ from tools import docs
 ROOT = Path(__file__).parents[1]
 LIBRARIES = {
     "nn": {"numpy"},
-    "dataset": {"numpy"},
+    "dataset": {"numpy", "PIL"},
     "download": {"requests", "urllib3", "pypi_simple"},
     "report": {"numpy", "matplotlib"},
     "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "threadpoolctl", "typing_extensions", "yaml", "zc"},

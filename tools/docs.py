@@ -17,6 +17,7 @@ from stages.pipeline import files
 from stages.pipeline.params import schema_of
 from stages.pipeline.yaml_reader import Place, dotted, load
 from stages.plot import plot
+from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 
@@ -58,7 +59,8 @@ package: `dvc.yaml` lists it as a directory.
 
 ## A file in data/
 
-The stages that run when a file comes out of its stage with different bytes, or, for the catalog, when you edit it.
+The stages that run when a file comes out of its stage with different bytes, or, for the catalog and the pictures
+in `data/photos`, when you change one.
 
 {files}
 
@@ -145,7 +147,7 @@ def data_files(stages: dict[str, Any]) -> list[str]:
 
 def schema(root: Path) -> str:
     """Return the text of params.schema.json."""
-    content = schema_of([fetch, preprocess, train, evaluate, plot, page]).model_json_schema()
+    content = schema_of([fetch, preprocess, train, evaluate, plot, page, predict]).model_json_schema()
     content = {"$schema": "http://json-schema.org/draft-07/schema#", **resolve(content, content["$defs"])}
     describe(content, (), comments((root / "params.yaml").read_text(encoding="utf-8")))
     return json.dumps(content, indent=2) + "\n"

@@ -71,6 +71,20 @@ class TestInputs:
             raise ValueError("sha256 must name both arrays")
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """Below which confidence, and below which likeness to `known` test images, an answer is not sure."""
+
+    confidence: float
+    likeness: float
+    known: list[int]  # numbers of test images
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        if not self.known or min(self.known) < 0:
+            raise ValueError("known must be numbers of test images")
+
+
 def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> tuple[list[str], tuple[int, int]]:
     """Return the classes and the image shape (rows, columns) in the arrays of a model with `inputs` and `outputs`.
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page"]
+STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
 
 
 class Ledger:

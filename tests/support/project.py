@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,7 @@ ROLES = {
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
 warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
-STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page"]
+STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},
@@ -51,9 +53,18 @@ def make(root):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     shutil.copytree(FIXTURE, root / "tests/fixture")
+    add_photo(root / "data/photos/a row.png")
     for name in ("drawn", "traced"):
         add_dataset(root, name, "tests/fixture")
     set_params(root, SMALL)
+
+
+def add_photo(path, count=3):
+    """Save a picture of gray paper with the first test images of the fixture in a row."""
+    data = gzip.decompress((FIXTURE / "t10k-images-idx3-ubyte.gz").read_bytes())
+    digits = np.frombuffer(data, np.uint8, offset=16).reshape(-1, 28, 28)[:count]
+    row = np.pad(np.concatenate(digits, axis=1), 8).repeat(5, axis=0).repeat(5, axis=1)
+    Image.fromarray(220 - row // 4 * 3).save(path)
 
 
 def add_dataset(root, name, directory):

@@ -15,7 +15,7 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 
-from stages.dataset import arrays, idx, likeness
+from stages.dataset import arrays, idx, likeness, photos
 from stages.nn.exact import EXACT
 from stages.nn.losses import softmax
 from stages.nn.network import from_arrays, multilayer_perceptron
@@ -245,6 +245,17 @@ def test_a_drawing_is_prepared_as_mnist_was(page, finished, way):
         np.testing.assert_allclose([ink.sum(axis=1) @ range(28), ink.sum(axis=0) @ range(28)], 14, atol=0.5)
         x = prepared(finished, image[None])
         assert np.array_equal(np.array(shown(page, "x"), np.float32), x[0])
+
+
+def test_a_box_is_centered_as_the_box_of_a_photograph_is(page):
+    rng = np.random.default_rng(0)
+    boxes = [(rng.integers(0, 256, (20, 20)) * (rng.random((20, 20)) < p)).astype(np.uint8) for p in rng.random(40) / 2]
+    boxes += [box | box[:, ::-1] for box in boxes[:10]]  # with the center of mass between two pixels
+    seen = page.execute_script(
+        "return arguments[0].map((box) => Array.from(center(box.map((v) => v / 255), 20, model)));",
+        [box.ravel().tolist() for box in boxes],
+    )
+    assert np.array_equal(seen, [photos.centered(box, (28, 28)).ravel() for box in boxes])
 
 
 def test_where_and_how_large_a_drawing_is_does_not_matter(page):

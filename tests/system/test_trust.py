@@ -11,10 +11,11 @@ from ruamel.yaml import YAML
 from stages.evaluate import evaluate
 from stages.page import page
 from stages.plot import plot
+from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 
-STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page)}
+STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page, predict)}
 IMAGES = "data/processed/train_images.npy"
 MODEL = "models/network.npz"
 
@@ -48,7 +49,7 @@ def change_model(**changes):
     np.savez(MODEL, **{name: array for name, array in arrays.items() if array is not None})
 
 
-@pytest.mark.parametrize("name", ["evaluate", "plot", "page"])
+@pytest.mark.parametrize("name", ["evaluate", "plot", "page", "predict"])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -122,6 +123,7 @@ def test_a_stage_rejects_an_array_that_was_changed_after_it_was_written(here, na
         ("preprocess", "data/raw/train-images-idx3-ubyte"),
         ("plot", "data/raw/t10k-images-idx3-ubyte"),
         ("page", "data/raw/t10k-images-idx3-ubyte"),
+        ("predict", "data/raw/t10k-images-idx3-ubyte"),
     ],
 )
 def test_a_stage_rejects_an_original_file_with_one_pixel_changed(here, name, path):

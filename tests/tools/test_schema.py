@@ -13,12 +13,13 @@ from stages.fetch import fetch
 from stages.page import page
 from stages.pipeline import params
 from stages.plot import plot
+from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 from tools import docs
 
 SCHEMA = json.loads(docs.schema(project.ROOT))
-READER = params.schema_of([fetch, preprocess, train, evaluate, plot, page])
+READER = params.schema_of([fetch, preprocess, train, evaluate, plot, page, predict])
 TEXT = (project.ROOT / "params.yaml").read_text(encoding="utf-8")
 CONTENT, _ = params.load(project.ROOT / "params.yaml")
 PLACES = [*((section,) for section in CONTENT), ("train", "augmentation"), *docs.leaves(CONTENT)]

@@ -46,10 +46,11 @@ function distanceToSegment(x, y, [x0, y0], [x1, y1]) {
 }
 
 // A picture of `side` x `side` from 0 to 1 as pixels low..high in an image of rows x columns, its center of mass moved
-// by whole pixels to the middle: index 14 of 28.
+// by whole pixels to the middle: index 14 of 28. The sums are of whole numbers: centered() of stages/dataset/photos.py.
 function center(picture, side, { rows, columns, low, high }) {
   let [mass, sumX, sumY] = [0, 0, 0];
-  picture.forEach((ink, i) => {
+  const pixels = Array.from(picture, (ink) => Math.round(ink * (high - low)));
+  pixels.forEach((ink, i) => {
     mass += ink;
     sumX += ink * (i % side);
     sumY += ink * Math.floor(i / side);
@@ -57,8 +58,8 @@ function center(picture, side, { rows, columns, low, high }) {
   const left = clip(Math.round(columns / 2 - sumX / mass), 0, columns - side);
   const top = clip(Math.round(rows / 2 - sumY / mass), 0, rows - side);
   const image = new Uint8Array(rows * columns).fill(low);
-  picture.forEach((ink, i) => {
-    image[(top + Math.floor(i / side)) * columns + left + (i % side)] = low + Math.round(ink * (high - low));
+  pixels.forEach((ink, i) => {
+    image[(top + Math.floor(i / side)) * columns + left + (i % side)] = low + ink;
   });
   return image;
 }

@@ -89,9 +89,9 @@ function showThinking() {
   const active = result && last > 0 ? result.trace[0].y.filter((y) => y > 0).length : 0;
   byId("neurons-note").hidden = !hidden;
   byId("neurons-note").textContent =
-    `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue where ` +
-    "ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this image" +
-    `${result ? `; ${active} are active` : ""}.` +
+    `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue ` +
+    "where ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this " +
+    `image${result ? `; ${active} are active` : ""}.` +
     (last === 1 ? " A border: it speaks for the class beside it (blue) or against it (orange)." : "");
   byId("think-lead").textContent = result
     ? `Every number below is of the image above. Point at a class${hidden ? " or a neuron" : ""}, or focus it, ` +
@@ -156,7 +156,7 @@ function explainClass(k) {
       ),
     );
   } else {
-    const text = `With ${model.activation} between the layers, the network is not linear: a logit is no sum over pixels.`;
+    const text = `With ${model.activation} between the layers, the network is not linear; a logit is no sum of pixels.`;
     parts.push(element("p", { className: "note", textContent: text }));
   }
   return parts;

@@ -1,0 +1,114 @@
+"""The stage that reads your own pictures."""
+
+import shutil
+
+import numpy as np
+import project
+import pytest
+from PIL import Image
+
+from stages import predict
+from stages.dataset import idx
+from stages.pipeline import files
+
+
+@pytest.fixture
+def root(finished, tmp_path, monkeypatch):
+    """A directory with the results of the finished run that the stage needs, and no picture."""
+    for name in ("data/raw", "models"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(finished / name)
+    (tmp_path / "reports").mkdir()
+    shutil.copy(finished / "reports/thresholds.json", tmp_path / "reports")
+    (tmp_path / "data/photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows(root):
+    return files.read_rows(root / "reports/photos.csv", predict.COLUMNS)
+
+
+def test_the_pipeline_reads_the_picture(finished):
+    read = rows(finished)
+    labels = idx.read(finished / "data/raw/t10k-labels-idx1-ubyte")[:3]
+    assert sum(row["digit"] == str(label) for row, label in zip(read, labels, strict=True)) >= 2  # the network is small
+    assert {row["file"] for row in read} == {"a row.png"}
+    assert [row["number"] for row in read] == ["1", "2", "3"]
+    lefts = [int(row["left"]) for row in read]
+    assert lefts == sorted(lefts)
+    assert all(row["note"].startswith("dark on light: the border") for row in read)
+
+
+def test_without_pictures_the_results_are_empty_and_valid(root, capsys):
+    (root / "data/photos/README.md").write_text("no picture")
+    predict.predict(dpi=50)
+    assert (root / "reports/photos.csv").read_text() == ",".join(predict.COLUMNS) + "\n"
+    with Image.open(root / "reports/photos.png") as figure:
+        assert figure.width > 200
+    assert capsys.readouterr().out == "0 pictures in data/photos, 0 digits\n"
+
+
+def test_a_bad_picture_has_a_row_and_the_others_are_answered(root, capsys):
+    project.add_photo(root / "data/photos/z.png")
+    (root / "data/photos/more").mkdir()
+    Image.new("L", (90, 90), 200).save(root / "data/photos/more/blank.png")
+    (root / "data/photos/broken.jpg").write_bytes(b"\xff\xd8\xff")
+    predict.predict(dpi=50)
+    read = rows(root)
+    assert [row["file"] for row in read] == ["broken.jpg", "more/blank.png", *["z.png"] * 3]
+    assert [row["digit"] != "" for row in read] == [False, False, True, True, True]
+    assert read[1]["note"].startswith("blank")
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in errors] == ["broken.jpg", "more/blank.png"]
+
+
+def test_the_same_pictures_give_the_same_bytes(root):
+    project.add_photo(root / "data/photos/a.png")
+    made = []
+    for _ in range(2):
+        predict.predict(dpi=50)
+        made.append([(root / name).read_bytes() for name in ("reports/photos.csv", "reports/photos.png")])
+    assert made[0] == made[1]
+
+
+def test_an_answer_is_sure_from_the_thresholds_of_the_page_on(root):
+    project.add_photo(root / "data/photos/a.png")
+    predict.predict(dpi=50)
+    first = rows(root)[0]
+    lowest = files.read_json("reports/thresholds.json")
+    for name in ("confidence", "likeness"):
+        score = float(first[name])
+        for value, sure in ((score - 1e-5, "yes"), (score + 1e-5, "no")):
+            other = {"confidence": 0.0, "likeness": 0.0, name: value}
+            files.write_json("reports/thresholds.json", {**lowest, **other})
+            predict.predict(dpi=50)
+            assert rows(root)[0]["sure"] == sure
+
+
+def test_a_picture_with_nothing_like_a_digit_has_none(root):
+    project.add_photo(root / "data/photos/a.png")
+    lowest = files.read_json("reports/thresholds.json")
+    files.write_json("reports/thresholds.json", {**lowest, "likeness": 1.1})
+    reader = predict.load()
+    picture = reader.read(root / "data/photos/a.png", "a.png")
+    assert len(picture.digits) == 3
+    assert picture.problem.startswith("no digit: ")
+
+
+def test_thresholds_of_another_data_set_are_refused(root):
+    lowest = files.read_json("reports/thresholds.json")
+    files.write_json("reports/thresholds.json", {**lowest, "known": [200]})
+    with pytest.raises(ValueError, match="of another model or data set"):
+        predict.load()
+    files.write_json("reports/thresholds.json", {**lowest, "known": []})
+    with pytest.raises(ValueError, match=r"thresholds\.json: .*known must be numbers"):
+        predict.load()
+
+
+def test_many_pictures_and_many_digits_fit_the_figure(root):
+    for n in range(45):
+        Image.fromarray(np.full((20, 20), n, np.uint8)).save(root / f"data/photos/{n:02}.png")
+    project.add_photo(root / "data/photos/00.png", 8)
+    predict.predict(dpi=50)
+    assert len(rows(root)) == 8 + 44
