@@ -49,7 +49,7 @@ def start(lab):
     yield inner
     for process in processes:
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def wait_for(condition):
@@ -208,7 +208,7 @@ def test_ctrl_c_ends_everything_with_one_line(start):
     time.sleep(0.2)
     children = workers(process)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "experiments: interrupted; the same command resumes\n")
     assert rows() == [("default", 0)]
     assert not any(map(alive, children))
@@ -221,7 +221,7 @@ def test_a_worker_that_is_killed_costs_its_trial(start):
     process = start()
     (worker,) = wait_for(lambda: workers(process))
     os.kill(worker, signal.SIGKILL)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.splitlines() == [
         "experiments: endless, seed 0: lost: the system ended a process of the pool, perhaps because memory ran out",
@@ -240,7 +240,7 @@ def test_a_run_that_is_killed_leaves_no_process_behind_and_no_lock(lab, start):
     assert "is running here" in second.stderr
     (arrays.CACHE / "tmpabc").mkdir()  # as if it had been killed while it made arrays
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     wait_for(lambda: not alive(worker))
     assert rows() == [("default", 0)]
     third = project.run(lab, "python", "-m", "experiments.run", "default")

@@ -1,5 +1,6 @@
 """What `make` does before it does anything: the environment is there, and belongs to the directory."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,9 @@ ANEW = " -m venv --clear .venv\n"
 
 def dry_run(root):
     """The commands that `make doctor` would run."""
-    return subprocess.run(["make", "-n", "doctor"], cwd=root, capture_output=True, text=True, check=True).stdout
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # of `make test`
+    command = ["make", "-n", "doctor"]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
