@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import signal
 
 import project
 import pytest
 import warm
+
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a job in the background ignores it, and its children would, too
 
 
 @pytest.fixture(scope="session")
