@@ -12,6 +12,8 @@ from functools import partial
 import numpy as np
 
 from stages.dataset.batches import Batches
+from stages.nn.exact import EXACT, FAST, Arithmetic
+from stages.nn.frequencies import LowFrequencies
 from stages.nn.initializers import he_normal
 from stages.nn.losses import smooth_labels
 from stages.nn.network import multilayer_perceptron
@@ -20,6 +22,7 @@ from stages.nn.schedules import one_cycle
 from stages.nn.training import fit
 
 Predict = Callable[[np.ndarray], np.ndarray]
+Contender = Callable[..., Iterator[Predict]]
 
 MOMENTUM = 0.9
 
@@ -43,10 +46,10 @@ class Job:
         return float(self.peak * (self.batch_size / 128) ** 0.5)
 
 
-def ours(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
+def ours(images: np.ndarray, labels: np.ndarray, job: Job, arithmetic: Arithmetic = FAST) -> Iterator[Predict]:
     """Train the network of stages/nn; its BLAS threads are set by the caller."""
     classes = int(labels.max()) + 1
-    network = multilayer_perceptron([images.shape[1], job.width, classes])
+    network = multilayer_perceptron([images.shape[1], job.width, classes], arithmetic=arithmetic)
     network.initialize(he_normal, np.random.default_rng([job.seed, 1]))
     targets = smooth_labels(np.eye(classes, dtype=np.float32)[labels], job.label_smoothing)
     batches = Batches(images, targets, job.batch_size, lambda epoch: np.random.default_rng([job.seed, 2, epoch]))
@@ -186,11 +189,27 @@ def floor(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]
         yield predict_nothing
 
 
-CONTENDERS: dict[str, Callable[..., Iterator[Predict]]] = {
+def on_frequencies(contender: Contender) -> Contender:
+    """Give a contender the 136 lowest frequencies of the images instead of their pixels; done before it is timed."""
+    inputs = LowFrequencies((28, 28), 16, FAST)
+
+    def run(images: np.ndarray, labels: np.ndarray, job: Job) -> Iterator[Predict]:
+        for predict in contender(inputs.transform(images), labels, job):
+            yield lambda new, predict=predict: predict(inputs.transform(new))
+
+    return run
+
+
+CONTENDERS: dict[str, Contender] = {
     "ours": ours,
     "PyTorch eager": pytorch,
     "PyTorch compiled": partial(pytorch, compiled=True),
     "scikit-learn": scikit_learn,
     "JAX jit": jax,
     "matrix products alone": floor,
+    "ours, exact": partial(ours, arithmetic=EXACT),
+    "ours, 136 frequencies": on_frequencies(ours),
+    "ours, exact, 136 frequencies": on_frequencies(partial(ours, arithmetic=EXACT)),
+    "PyTorch eager, 136 frequencies": on_frequencies(pytorch),
+    "JAX jit, 136 frequencies": on_frequencies(jax),
 }

@@ -22,12 +22,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contenders import CONTENDERS, Job
+from stages.pipeline import kernels
 
 PROCESSED = Path("data/processed")
 
 
 def main() -> None:
     """Make the measurement that the command line asks for."""
+    kernels.use_widest()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["train", "infer", "grow"])
     parser.add_argument("contender")
