@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from experiments.run import command
-from experiments.tables import table
+from experiments.tables import between_marks, table
 from stages import predict
 from stages.dataset import idx, photos
 from stages.pipeline import files
@@ -191,9 +191,7 @@ def main() -> None:
         lines.insert(1, ["turning by EXIF", *unturned])
         without = table(["without", *pictures], lines)
 
-        before, _, after = PAGE.read_text(encoding="utf-8").partition(START)
-        text = f"{before}{START}\n{measured}\n{without}\n{END}{after.partition(END)[2]}"
-        files.write_text(PAGE, text)
+        files.write_text(PAGE, between_marks(PAGE, START, END, f"{measured}\n{without}"))
         print(measured, without, sep="\n")
 
 

@@ -62,7 +62,7 @@ def tables() -> None:
     origin = provenance([name for name in known if name not in ablations], rows, trials)
     files.write_text("experiments/recipes.md", f"{RECIPES_HEAD}{origin}\n\n{table}\n{settings_table(known)}")
     older = [f"\n{line}\n" for line in origin.splitlines() if line.startswith(OLDER)]
-    files.write_text(README, between_marks(README.read_text(encoding="utf-8"), "".join([table, *older])))
+    files.write_text(README, between_marks(README, START, END, "".join([table, *older])))
     files.write_text("experiments/ablations.md", "\n".join(ablation_pages(known, rows, trials)))
     save("error_by_recipe", error_by_recipe({name: rows[name] for name in known if known[name].goal and rows[name]}))
     digits = idx.read(DIGITS)
@@ -162,12 +162,12 @@ def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
 
 
-def between_marks(text: str, content: str) -> str:
-    """Return `text` with other content between the marks; ValueError if they are not there."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+def between_marks(page: Path, first: str, last: str, content: str) -> str:
+    """Return the text of a page with other content between the two marks; ValueError if they are not there."""
+    before, start, rest = page.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not (start and end):
-        raise ValueError(f"{README}: lacks the lines {START.strip()} and {END.strip()}")
+        raise ValueError(f"{page}: lacks the lines {first.strip()} and {last.strip()}")
     return f"{before}{start}\n{content}\n{end}{after}"
 
 

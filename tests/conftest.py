@@ -8,9 +8,8 @@ import project
 import pytest
 import warm
 
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # a job in the background ignores it, and its children would, too
+# A job in the background ignores Ctrl-C, and so would the processes that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

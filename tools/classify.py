@@ -1,8 +1,10 @@
 """Classify your own images with the trained model.
 
-from tools.classify import classify
+    from tools.classify import classify
 
-classify(images)    # [("7", 0.9998), ...]: a class and a confidence for each image
+    classify(images)    # [("7", 0.9998), ...]
+
+Arrays of the model's own size and type, such as test images; `tools.predict` reads photographs and scans.
 """
 
 import warnings

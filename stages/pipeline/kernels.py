@@ -13,15 +13,9 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 CHOICE = "OPENBLAS_CORETYPE"
-NARROW = {
-    "Katmai",
-    "Prescott",
-    "Nehalem",
-    "Sandybridge",
-    "Haswell",
-    "Zen",
-}  # OpenBLAS's names; at most 256 bits
-WIDE, NEEDS = "SkylakeX", {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}  # 512 bits
+# The names of OpenBLAS's kernels of at most 256 bits, and of 512.
+NARROW = {"Katmai", "Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen"}
+WIDE, NEEDS = "SkylakeX", {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
 
 
