@@ -8,6 +8,7 @@ writes the results.
 """
 
 import importlib.util
+import itertools
 import logging
 import os
 import signal
@@ -65,12 +66,11 @@ def cluster() -> Iterator[Client]:
 
 def local(workers: int) -> LocalCluster:
     """Start a cluster of processes that listens on this machine alone. They end with this process, however it ends."""
-    dashboard = "127.0.0.1:0" if has_dashboard() else None
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=dashboard,
+        dashboard_address="127.0.0.1:0",  # any free port
         silence_logs=logging.CRITICAL,
     )
 
@@ -126,6 +126,7 @@ class Engine:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.jobs: dict[str, Job] = {}  # that have no outcome yet, by key
+        self.submissions = itertools.count()
         self.refused: dict[str, str] = {}  # why a worker is not used, by its address
         self.completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         for worker, identity in client.run(remote.identity, on_error="return").items():
@@ -150,7 +151,7 @@ class Engine:
             allowed = [worker for worker in self.client.nthreads() if worker not in self.refused]
             if not allowed:
                 raise OSError("no worker is left that can be used")
-        key = f"trial-{job.key}"
+        key = f"trial-{job.key}-{next(self.submissions)}"  # a new one: a future that is released lives for a while
         self.completed.add(self.client.submit(work, job, key=key, pure=False, workers=allowed))
 
     def __iter__(self) -> Iterator[list[tuple[str, Done | Failure]]]:
@@ -158,7 +159,7 @@ class Engine:
         for batch in self.completed.batches():
             outcomes = []
             for future, result in batch:
-                key = future.key.removeprefix("trial-")
+                _, key, _ = future.key.split("-")
                 outcome = self.outcome(future, result)
                 future.release()  # or it would run again if the worker that holds it died
                 if isinstance(outcome, Missing):

@@ -98,14 +98,16 @@ def announcement(of: Plan, table: "Table") -> str:
     trials = of.trials(of.combinations, of.rungs[0])
     ahead = [trial for trial in trials if not of.answers(table.known.get(trial.key))]
     parts = f"{sum(counts) * seeds} trials ({combinations} x {seeds} seed{'s' * (seeds != 1)})"
-    line = f"sweep {of.name}: {parts}, {len(trials) - len(ahead)} finished before; "
+    line = f"sweep {of.name}: {parts}, {len(trials) - len(ahead)} finished before"
     seconds = [row.seconds for row in table.known.values() if row.recipe == base and row.seconds]
     if not seconds:
-        return line + f"how long the others take is not known, because recipe {base} has not been run"
+        return f"{line}; how long the others take is not known, because recipe {base} has not been run"
     epochs = sum(trial.settings["train"]["epochs"] for trial in ahead)
     epochs += seeds * sum(count * (rung or 0) for count, rung in zip(counts[1:], of.rungs[1:], strict=True))
+    if not epochs:
+        return line
     estimate = statistics.median(seconds) * epochs / of.base.settings["train"]["epochs"]
-    return line + f"the others take one core about {duration(estimate)}, if an epoch takes as long as one of {base}"
+    return f"{line}; the others take one core about {duration(estimate)}, if an epoch takes as long as one of {base}"
 
 
 def duration(seconds: float) -> str:

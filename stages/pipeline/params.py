@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
@@ -121,6 +121,7 @@ def explain(error: ErrorDetails, kind: Any, path: Path, lines: Lines) -> str:
 def keys_at(kind: Any, place: Place) -> list[str]:
     """Return the keys that a model, a dataclass or a TypedDict has at a place, in a section of it or in itself."""
     for part in place:
-        hint = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[str(part)]
-        kind = next(option for option in (*get_args(hint), hint) if option is not NoneType)
+        kind = get_args(kind)[-1] if get_origin(kind) in (dict, list) else get_type_hints(kind)[str(part)]
+        if get_origin(kind) in (Union, UnionType):
+            kind = next(option for option in get_args(kind) if option is not NoneType)
     return list(get_type_hints(kind))

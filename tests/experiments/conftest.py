@@ -71,6 +71,6 @@ def in_process(monkeypatch):
     """A cluster of two threads in this process instead of processes: it starts in no time."""
 
     def local(workers):
-        return LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+        return LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
 
     monkeypatch.setattr(engine, "local", local)

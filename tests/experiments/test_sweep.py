@@ -341,22 +341,25 @@ def test_workers_elsewhere_get_the_arrays_and_those_with_other_code_are_refused(
     assert table() == found
 
 
+CALLS = []
+
+
+def refuse_once(job):
+    """Do a job, but not the first one. As a function of a module it is not copied when it is sent to a worker."""
+    CALLS.append(job.key)
+    if len(CALLS) == 1:
+        return remote.Refusal(remote.Identity("0123abcd", "1.0"), "inproc://elsewhere")
+    return remote.work(job)
+
+
 def test_a_worker_that_comes_later_with_other_code_is_refused(lab, in_process, monkeypatch, capfd):
     write(SWEEP.replace("seeds: 2", "seeds: 1"))
-    calls = []
-
-    def work(job):
-        calls.append(job.key)
-        if len(calls) == 1:
-            return remote.Refusal(remote.Identity("0123abcd", "1.0"), "inproc://elsewhere")
-        return remote.work(job)
-
-    monkeypatch.setattr(engine, "work", work)
+    CALLS.clear()
+    monkeypatch.setattr(engine, "work", refuse_once)
     run()
-    assert (
-        "worker inproc://elsewhere is not used: it has code 0123abcd and NumPy 1.0, and this" in capfd.readouterr().err
-    )
-    assert sorted(calls) == sorted([calls[0], *(line["key"] for line in table())])
+    _, err = capfd.readouterr()
+    assert "worker inproc://elsewhere is not used: it has code 0123abcd and NumPy 1.0, and this program" in err
+    assert sorted(CALLS) == sorted([CALLS[0], *(line["key"] for line in table())])
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(lab, monkeypatch, capsys):
