@@ -99,7 +99,7 @@ class Trained:
 
 
 def train(**settings: Unpack[Settings]) -> None:
-    """Train on data/processed; write network.npz and epochs.npz in models/, history.csv and validation.json in reports/.
+    """Train on data/processed; write network.npz and epochs.npz in models/, history.csv, validation.json in reports/.
 
     A run that was killed is resumed by the next one with the same parameters, data and code, to the same bytes.
     """

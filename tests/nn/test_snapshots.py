@@ -34,7 +34,9 @@ def test_every_weight_moves_by_at_most_half_a_unit_of_its_array(scale):
     numbers, units = quantize(before)
     dequantize(after, numbers, units)
     assert units.shape == (4,)
-    for old, new, own, unit in zip(*(parts(v, before) for v in (before.theta, after.theta, numbers)), units, strict=True):
+    for old, new, own, unit in zip(
+        *(parts(v, before) for v in (before.theta, after.theta, numbers)), units, strict=True
+    ):
         np.testing.assert_allclose(new, old, rtol=1e-6, atol=0.5001 * unit)
         assert np.abs(own).max() == 127
         assert unit == pytest.approx(np.abs(old).max() / 127)

@@ -446,7 +446,10 @@ def test_weights_on_low_frequencies_are_folded_as_in_numpy(page, shape, frequenc
 def test_the_slider_replays_the_training_for_what_was_drawn(page, finished):
     draw(page, strokes.strokes("2", "in the middle"))
     x = np.array([shown(page, "x")], np.float32)
-    networks = [*earlier_networks(finished).items(), (8, from_arrays(files.read_arrays(finished / "models/network.npz")))]
+    networks = [
+        *earlier_networks(finished).items(),
+        (8, from_arrays(files.read_arrays(finished / "models/network.npz"))),
+    ]
     assert [epoch for epoch, _ in networks] == [0, 1, 2, 3, 5, 8]
     tile = "return document.querySelector('#neurons canvas').toDataURL();"
     drawn, weights = shown(page, "image"), set()
@@ -565,10 +568,10 @@ def test_the_nearest_mistakes_are_those_of_the_test_set(page, finished):
 # Any network and data set
 
 VARIANTS = {
-    "no hidden layer": {"train": {"hidden": [], "epochs": 1, "augmentation": None}},
+    "no hidden layer": {"train": {"hidden": [], "epochs": 1, "frequencies": None, "augmentation": None}},
     "two hidden layers": {
         "preprocess": {"validation_size": 0, "deskew": False},
-        "train": {"hidden": [12, 8], "activation": "tanh", "arithmetic": "fast", "frequencies": None},
+        "train": {"hidden": [12, 8], "activation": "tanh", "arithmetic": "fast"},
         "page": {"max_bytes": 100_000},
     },
 }

@@ -74,11 +74,14 @@ function showEpoch() {
 // The same slider beside the answer and above the neurons.
 const sliders = [...document.querySelectorAll(".epochs")].map((place) => {
   const slider = element("input", { type: "range", name: "epoch", min: 0, max: earlier.length });
-  slider.setAttribute("aria-label", "Replay the training");
   slider.addEventListener("input", () => replay(Number(slider.value)));
   const numbers = [...earlier.map(({ epoch }) => epoch), epochs];
   const marks = numbers.map((epoch) => element("span", { textContent: epoch }));
   const note = element("p", { className: "note" });
-  place.append(slider, element("div", { className: "marks", "aria-hidden": "true" }, ...marks), note);
+  place.append(
+    element("label", {}, "Replay the training", slider),
+    element("div", { className: "marks", "aria-hidden": "true" }, ...marks),
+    note,
+  );
   return { slider, marks, note };
 });
