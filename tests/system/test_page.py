@@ -38,8 +38,8 @@ def driver():
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
     """A directory like the project's, with the results of `make repro` and the page that these sources make of them."""
-    needed = [PICTURES, "data/processed/validation_images.npy", "models/network.npz", "reports/predictions.csv"]
-    if not all((project.ROOT / name).exists() for name in needed):
+    made = ("data/processed/validation_images.npy", "models/network.npz", "models/epochs.npz", "reports/predictions.csv")
+    if not all((project.ROOT / name).exists() for name in (PICTURES, *made)):
         pytest.skip("needs the results of `make repro`")
     root = tmp_path_factory.mktemp("mnist")
     for name in ("data", "models"):
@@ -605,7 +605,7 @@ def test_the_page_shows_any_network(driver, copy, name):
         assert "last digits here differ" in text(page, "exactness")
         assert "Every image gets an answer" in text(page, "threshold")
         notes = page.find_elements(By.CSS_SELECTOR, ".epochs .note")
-        assert [note.text for note in notes] == ["After 5 of 8 epochs, its weights rounded to 8 bits."] * 2
+        assert [note.text for note in notes] == ["After 5 of 8 epochs, with weights rounded to 8 bits."] * 2
     assert page.get_log("browser") == []
 
 

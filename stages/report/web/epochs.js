@@ -61,7 +61,7 @@ function showEpoch() {
   const { images, wrong } = data.thresholds;
   const exact = position === earlier.length;
   const accuracy = exact ? (images ? 1 - wrong / images : null) : earlier[position].accuracy;
-  const weights = exact ? "the exact network" : "its weights rounded to 8 bits";
+  const weights = exact ? "the exact network" : "with weights rounded to 8 bits";
   const score = accuracy === null ? "" : `; right on ${(100 * accuracy).toFixed(1)} % of the validation images`;
   for (const { slider, marks, note } of sliders) {
     slider.value = position;
