@@ -213,7 +213,7 @@ def untrained(data: Data, settings: Settings) -> tuple[Inputs, Network, Network]
         options = settings["activation"], settings["dropout"], settings["input_dropout"]
         return multilayer_perceptron(sizes, *options, arithmetic=arithmetic)
 
-    network, on_pixels = new_network(inputs.F), new_network(data.images.shape[1])
+    on_pixels, network = new_network(data.images.shape[1]), new_network(inputs.F)
     on_pixels.initialize(INITIALIZERS[settings["initializer"]], random_stream(settings["seed"], WEIGHTS))
     network.load(on_pixels.parameters() | {"W1": inputs.project(on_pixels.dense[0].W)})
     return inputs, network, on_pixels
