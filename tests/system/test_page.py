@@ -38,7 +38,12 @@ def driver():
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
     """A directory like the project's, with the results of `make repro` and the page that these sources make of them."""
-    made = ("data/processed/validation_images.npy", "models/network.npz", "models/epochs.npz", "reports/predictions.csv")
+    made = (
+        "data/processed/validation_images.npy",
+        "models/network.npz",
+        "models/epochs.npz",
+        "reports/predictions.csv",
+    )
     if not all((project.ROOT / name).exists() for name in (PICTURES, *made)):
         pytest.skip("needs the results of `make repro`")
     root = tmp_path_factory.mktemp("mnist")
