@@ -501,7 +501,7 @@ def test_the_accuracy_of_every_network_is_that_on_the_validation_images(page, fi
         accuracy = np.mean(network.predict(images).argmax(axis=1) == targets.argmax(axis=1))
         page.execute_script("replay(arguments[0]);", position)
         for note in page.find_elements(By.CSS_SELECTOR, ".epochs .note"):
-            assert note.text.endswith(f"; right on {100 * accuracy:.1f} % of the validation images.")
+            assert note.text.endswith(f"; {100 * accuracy:.1f} % of the validation images right.")
 
 
 # Look at the mistakes
@@ -610,7 +610,7 @@ def test_the_page_shows_any_network(driver, copy, name):
         assert "last digits here differ" in text(page, "exactness")
         assert "Every image gets an answer" in text(page, "threshold")
         notes = page.find_elements(By.CSS_SELECTOR, ".epochs .note")
-        assert [note.text for note in notes] == ["After 5 of 8 epochs, with weights rounded to 8 bits."] * 2
+        assert [note.text for note in notes] == ["After 5 of 8 epochs, weights rounded to 8 bits."] * 2
     assert page.get_log("browser") == []
 
 

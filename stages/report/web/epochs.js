@@ -61,8 +61,8 @@ function showEpoch() {
   const { images, wrong } = data.thresholds;
   const exact = position === earlier.length;
   const accuracy = exact ? (images ? 1 - wrong / images : null) : earlier[position].accuracy;
-  const weights = exact ? "the exact network" : "with weights rounded to 8 bits";
-  const score = accuracy === null ? "" : `; right on ${(100 * accuracy).toFixed(1)} % of the validation images`;
+  const weights = exact ? "the exact network" : "weights rounded to 8 bits";
+  const score = accuracy === null ? "" : `; ${(100 * accuracy).toFixed(1)} % of the validation images right`;
   for (const { slider, marks, note } of sliders) {
     slider.value = position;
     slider.setAttribute("aria-valuetext", `${moment()}, ${weights}`);
