@@ -133,10 +133,10 @@ def right(reader: Reader, pictures: Sequence[np.ndarray], labels: Sequence[int])
     correct, sure = [], []
     for picture, label in zip(pictures, labels, strict=True):
         try:
-            digits = list(reader.answers(photos.find(picture, reader.shape)))
+            digits = list(reader.answers(photos.find(picture, reader.model.image_shape)))
         except ValueError:
             digits = []
-        correct.append([digit.answer for digit in digits] == [reader.classes[label]])
+        correct.append([digit.answer for digit in digits] == [reader.model.classes[label]])
         sure.append(len(digits) == 1 and digits[0].sure)
     among = np.mean(np.array(correct)[sure]) if any(sure) else float("nan")
     return float(np.mean(correct)), float(np.mean(sure)), float(among)

@@ -27,7 +27,7 @@ def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_thr
     with files.explained(MODEL):
         network = from_arrays(model)
         inputs, outputs = network.dense[0].inputs, network.dense[-1].outputs
-        classes, _ = check_model(model, inputs, outputs)
+        classes = check_model(model, inputs, outputs).classes
     sha256 = files.read_json(TEST_INPUTS, TestInputs).sha256
     images = files.read_array(TEST_IMAGES, (None, inputs), sha256[TEST_IMAGES.name])
     targets = files.read_array(TEST_TARGETS, (None, outputs), sha256[TEST_TARGETS.name])

@@ -37,7 +37,7 @@ def plot(
     model = files.read_arrays(MODEL)
     with files.explained(MODEL):
         network = from_arrays(model)
-        _, image_shape = check_model(model, network.dense[0].inputs, network.dense[-1].outputs)
+        image_shape = check_model(model, network.dense[0].inputs, network.dense[-1].outputs).image_shape
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
     history = files.read_rows(HISTORY, ["epoch"], scores)
     rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from stages.dataset import idx, photos
 from stages.dataset.arrays import prepare
 from stages.dataset.likeness import closest, directions
-from stages.dataset.records import RawDataset, Thresholds, check_model
+from stages.dataset.records import ModelInputs, RawDataset, Thresholds, check_model
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
 from stages.pipeline import files, stage
@@ -60,11 +60,7 @@ class Reader:
     """The trained network, and what tells a sure answer from another: as on the page to draw digits on."""
 
     network: Network
-    classes: list[str]
-    shape: tuple[int, int]
-    deskew: bool
-    mean: float
-    std: float
+    model: ModelInputs
     background: float  # of a prepared image
     known: np.ndarray  # directions of the test images in the page
     thresholds: Thresholds
@@ -74,7 +70,7 @@ class Reader:
         gray = None
         try:
             gray = photos.read(path)
-            found = photos.find(gray, self.shape)
+            found = photos.find(gray, self.model.image_shape)
         except ValueError as error:
             return Picture(name, gray, problem=str(error))
         digits = tuple(self.answers(found))
@@ -83,14 +79,15 @@ class Reader:
 
     def answers(self, found: photos.Digits) -> Iterator[Digit]:
         """Yield each digit with the answer of the network."""
-        x = prepare(found.images, self.deskew, self.mean, self.std)
+        model = self.model
+        x = prepare(found.images, model.deskew, model.mean, model.std)
         with threadpool_limits(1, user_api="blas"):
             probabilities = softmax(self.network.predict(x), self.network.arithmetic)
-            likeness = closest(directions(x, self.shape, self.background), self.known)
+            likeness = closest(directions(x, model.image_shape, self.background), self.known)
         for box, image, row, like in zip(found.boxes, x, probabilities, likeness.tolist(), strict=True):
             confidence = float(row.max())
             sure = confidence >= self.thresholds.confidence and like >= self.thresholds.likeness
-            yield Digit(box, image.reshape(self.shape), self.classes[row.argmax()], confidence, like, sure)
+            yield Digit(box, image.reshape(model.image_shape), model.classes[row.argmax()], confidence, like, sure)
 
 
 def load() -> Reader:
@@ -98,16 +95,15 @@ def load() -> Reader:
     raw: RawDataset = files.read_json(RAW, RawDataset)
     images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
     thresholds: Thresholds = files.read_json(THRESHOLDS, Thresholds)
-    model = files.read_arrays(MODEL)
+    arrays = files.read_arrays(MODEL)
     with files.explained(MODEL):
-        network = from_arrays(model)
-        classes, shape = check_model(model, network.dense[0].inputs, network.dense[-1].outputs)
-        deskew, mean, std = (model[name].item() for name in ("deskew", "mean", "std"))
-    if images.shape[1:] != shape or max(thresholds.known) >= len(images):
+        network = from_arrays(arrays)
+        model = check_model(arrays, network.dense[0].inputs, network.dense[-1].outputs)
+    if images.shape[1:] != model.image_shape or max(thresholds.known) >= len(images):
         raise ValueError(f"{THRESHOLDS}: is of another model or data set; run `dvc repro`")
-    background = (int(images.min()) - mean) / std
-    known = directions(prepare(images[thresholds.known], deskew, mean, std), shape, background)
-    return Reader(network, classes, shape, deskew, mean, std, background, known, thresholds)
+    background = (int(images.min()) - model.mean) / model.std
+    prepared = prepare(images[thresholds.known], model.deskew, model.mean, model.std)
+    return Reader(network, model, background, directions(prepared, model.image_shape, background), thresholds)
 
 
 def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:

@@ -29,13 +29,12 @@ def classify(images: np.ndarray, model: Path | str = "models/network.npz") -> li
     saved = files.read_arrays(model)
     with files.explained(model):
         network = from_arrays(saved)
-        classes, shape = check_model(saved, network.dense[0].inputs, network.dense[-1].outputs)
-        deskew, mean, std = (saved[name].item() for name in ("deskew", "mean", "std"))
-    check(images, shape, mean)
-    images = images.reshape(-1, *shape)
-    logits = network.predict(arrays.prepare(images, deskew, mean, std))
+        takes = check_model(saved, network.dense[0].inputs, network.dense[-1].outputs)
+    check(images, takes.image_shape, takes.mean)
+    images = images.reshape(-1, *takes.image_shape)
+    logits = network.predict(arrays.prepare(images, takes.deskew, takes.mean, takes.std))
     probabilities = softmax(logits, network.arithmetic)
-    return [(classes[row.argmax()], float(row.max())) for row in probabilities]
+    return [(takes.classes[row.argmax()], float(row.max())) for row in probabilities]
 
 
 def check(images: np.ndarray, shape: tuple[int, int], mean: float) -> None:

@@ -1,7 +1,5 @@
 """How much images look alike, whatever their contrast and a pixel's difference in where their strokes are."""
 
-from math import fsum, sqrt
-
 import numpy as np
 
 UNIT = 2.0**-20  # a direction has so fine numbers that the products of two, and any sum of them, are exact
@@ -20,8 +18,11 @@ def directions(flat: np.ndarray, shape: tuple[int, int], background: float) -> n
         before, here, after = (np.take(ink, range(i, ink.shape[axis] - 2 + i), axis) for i in range(3))
         ink = before + 2 * here + after
     blurred = ink.reshape(len(flat), -1)
-    length = np.array([sqrt(fsum(row)) for row in np.square(blurred)])[:, None]
-    result: np.ndarray = np.rint(blurred / np.where(length > 0, length, 1) / UNIT) * UNIT
+    bits = (53 - (blurred.shape[1] - 1).bit_length()) // 2  # of a pixel, so that any sum of their squares is exact
+    _, e = np.frexp(np.abs(blurred).max(axis=1, keepdims=True))  # 2^e is above the largest
+    whole = np.rint(np.ldexp(blurred, bits - e))
+    length = np.sqrt(np.square(whole).sum(axis=1, keepdims=True))
+    result: np.ndarray = np.rint(whole / np.where(length > 0, length, 1) / UNIT) * UNIT
     return result
 
 

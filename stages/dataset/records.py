@@ -1,7 +1,7 @@
 """The records that stages pass on beside the arrays: what is in data/raw, in data/processed and in a model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -85,12 +85,23 @@ class Thresholds:
             raise ValueError("known must be numbers of test images")
 
 
-def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> tuple[list[str], tuple[int, int]]:
-    """Return the classes and the image shape (rows, columns) in the arrays of a model with `inputs` and `outputs`.
+@dataclass(frozen=True)
+class ModelInputs:
+    """What a trained network takes and answers, and how images are prepared for it: beside the weights in a model."""
 
-    ValueError when they are missing or do not fit the network.
+    classes: list[str]
+    image_shape: tuple[int, int]
+    deskew: bool
+    mean: float
+    std: float
+
+
+def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> ModelInputs:
+    """Return what the arrays of a model with `inputs` and `outputs` say about them.
+
+    ValueError when something is missing, is of another type or does not fit the network.
     """
-    missing = {"classes", "image_shape"} - set(arrays)
+    missing = {field.name for field in fields(ModelInputs)} - set(arrays)
     if missing:
         raise ValueError(f"has no {min(missing)}")
     shape, classes = arrays["image_shape"], arrays["classes"]
@@ -99,4 +110,9 @@ def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> tuple[l
     rows, columns = shape.tolist()
     if (rows * columns, classes.shape) != (inputs, (outputs,)):
         raise ValueError("its layers do not fit its image_shape and classes")
-    return classes.tolist(), (rows, columns)
+    deskew, mean, std = (arrays[name] for name in ("deskew", "mean", "std"))
+    if [(array.shape, array.dtype.kind) for array in (deskew, mean, std)] != [((), "b"), ((), "f"), ((), "f")]:
+        raise ValueError("deskew must be true or false, mean and std numbers")
+    if not (np.isfinite(mean) and np.isfinite(std) and std > 0):
+        raise ValueError("mean and std must be finite, std positive")
+    return ModelInputs(classes.tolist(), (rows, columns), deskew.item(), mean.item(), std.item())

@@ -94,6 +94,14 @@ class LowFrequencies:
         return x.reshape(-1, M)
 
 
+Inputs = Pixels | LowFrequencies
+
+
+def choose_inputs(shape: tuple[int, int], frequencies: int | None, arithmetic: Arithmetic) -> Inputs:
+    """Return what a network learns from: the low frequencies of images of `shape`, or their pixels if None."""
+    return Pixels(shape) if frequencies is None else LowFrequencies(shape, frequencies, arithmetic)
+
+
 def fine_enough(n: int, frequencies: int) -> int:
     """Return the fewest points along n pixels at which no other wave looks like one of so many frequencies."""
     return min(n, -(-(n + frequencies) // 2))

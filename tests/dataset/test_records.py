@@ -1,13 +1,19 @@
 import numpy as np
 import pytest
 
-from stages.dataset.records import check_model
+from stages.dataset.records import ModelInputs, check_model
 
-MODEL = {"classes": np.array(["a", "b", "c"]), "image_shape": np.array([4, 5])}
+MODEL = {
+    "classes": np.array(["a", "b", "c"]),
+    "image_shape": np.array([4, 5]),
+    "deskew": np.array(True),
+    "mean": np.array(33.5),
+    "std": np.array(78.25),
+}
 
 
-def test_classes_and_image_shape_of_a_model():
-    assert check_model(MODEL, 20, 3) == (["a", "b", "c"], (4, 5))
+def test_what_a_model_takes_and_answers():
+    assert check_model(MODEL, 20, 3) == ModelInputs(["a", "b", "c"], (4, 5), True, 33.5, 78.25)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +25,11 @@ def test_classes_and_image_shape_of_a_model():
         ({"image_shape": np.array([4.0, 5.0])}, 20, "image_shape must be two integers"),
         ({}, 21, "its layers do not fit its image_shape and classes"),
         ({"classes": np.array("abc")}, 20, "its layers do not fit its image_shape and classes"),
+        ({"mean": None}, 20, "has no mean"),
+        ({"mean": np.array([33.5])}, 20, "deskew must be true or false, mean and std numbers"),
+        ({"deskew": np.array("yes")}, 20, "deskew must be true or false, mean and std numbers"),
+        ({"std": np.array(0.0)}, 20, "mean and std must be finite, std positive"),
+        ({"mean": np.array(np.nan)}, 20, "mean and std must be finite, std positive"),
     ],
     ids=str,
 )

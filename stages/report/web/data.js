@@ -30,9 +30,10 @@ function unpack(packed, count, size) {
 }
 
 const { model, tests } = data;
-const network = new Network(
+const trained = new Network(
   model.layers.map(({ W, b }) => ({ W: floats(W), b: floats(b) })),
   model.activation,
   model.arithmetic === "exact",
 );
+let network = trained; // or that of an earlier epoch
 const images = unpack(bytes(tests.images), tests.index.length, model.rows * model.columns);

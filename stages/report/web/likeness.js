@@ -1,26 +1,25 @@
 // How much an image looks like the test images in the page: stages/dataset/likeness.py.
 "use strict";
 
-// A prepared image blurred (1 2 1 down and across) and scaled to length 1.
+const DIRECTION_UNIT = 2 ** -20; // so fine are the numbers of a direction; a product of two, and any sum of them, is exact
+
+// A prepared image blurred (1 2 1 down and across) and scaled to length 1: directions(), with its roundings.
 function direction(x) {
   const { rows, columns, low, mean, std } = model;
   const background = (low - mean) / std;
-  const across = new Float64Array(x.length);
-  for (let i = 0; i < x.length; i++) {
-    const column = i % columns;
-    const before = column > 0 ? x[i - 1] - background : 0;
-    const after = column < columns - 1 ? x[i + 1] - background : 0;
-    across[i] = before + 2 * (x[i] - background) + after;
-  }
-  let squares = 0;
-  const blurred = across.map((value, i) => {
-    const both =
-      (i >= columns ? across[i - columns] : 0) + 2 * value + (i + columns < x.length ? across[i + columns] : 0);
-    squares += both * both;
-    return both;
+  const ink = Float64Array.from(x, (value) => value - background);
+  const down = ink.map((value, i) => {
+    return (i >= columns ? ink[i - columns] : 0) + 2 * value + (i + columns < x.length ? ink[i + columns] : 0);
   });
-  const length = Math.sqrt(squares) || 1;
-  return Float32Array.from(blurred, (value) => value / length);
+  const blurred = down.map((value, i) => {
+    const column = i % columns;
+    return (column > 0 ? down[i - 1] : 0) + 2 * value + (column < columns - 1 ? down[i + 1] : 0);
+  });
+  const kept = roundTo(blurred, (53 - (32 - Math.clz32(x.length - 1))) >> 1);
+  const length = Math.sqrt(kept.reduce((squares, value) => squares + value * value, 0)) || 1;
+  return Float32Array.from(kept, (value) => {
+    return (value / length / DIRECTION_UNIT + HALF_EVEN - HALF_EVEN) * DIRECTION_UNIT;
+  });
 }
 
 // The directions of the test images, of so many more at every call.

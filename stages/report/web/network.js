@@ -64,18 +64,27 @@ class Network {
   }
 }
 
-// x @ W + b. Exact before its one rounding to float32, if that is the type of what came in.
-function multiply(x, { rounded, b, inputs, outputs }, single) {
-  const sums = new Float64Array(outputs);
-  for (let start = 0; start < inputs; start += TERMS) {
-    const piece = new Float64Array(outputs);
-    for (let i = start; i < Math.min(start + TERMS, inputs); i++) {
-      const value = x[i];
-      if (value === 0) continue;
-      for (let j = 0, w = i * outputs; j < outputs; j++, w++) piece[j] += value * rounded[w];
+// a (N x D) @ b (D x M), row after row, as a Float64Array: matmul() of stages/nn/exact.py, exact if both are rounded.
+function product(a, b, D) {
+  const [N, M] = [a.length / D, b.length / D];
+  const result = new Float64Array(N * M);
+  for (let n = 0; n < N; n++) {
+    for (let start = 0; start < D; start += TERMS) {
+      const piece = new Float64Array(M);
+      for (let i = start; i < Math.min(start + TERMS, D); i++) {
+        const value = a[n * D + i];
+        if (value === 0) continue;
+        for (let j = 0, at = i * M; j < M; j++, at++) piece[j] += value * b[at];
+      }
+      for (let j = 0; j < M; j++) result[n * M + j] += piece[j];
     }
-    for (let j = 0; j < outputs; j++) sums[j] += piece[j];
   }
+  return result;
+}
+
+// x @ W + b. Exact before its one rounding to float32, if that is the type of what came in.
+function multiply(x, { rounded, b, inputs }, single) {
+  const sums = product(x, rounded, inputs);
   if (single) return Float32Array.from(sums, (sum, j) => Math.fround(sum) + b[j]);
   return sums.map((sum, j) => sum + b[j]);
 }

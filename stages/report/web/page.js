@@ -100,7 +100,8 @@ function origin() {
 }
 
 function spoken() {
-  return [origin(), verdict()].filter(Boolean).join(". ");
+  const earlier = network === trained ? "" : moment();
+  return [origin(), earlier, verdict()].filter(Boolean).join(". ");
 }
 
 function showSteps() {
@@ -175,7 +176,7 @@ document.addEventListener("keydown", (event) => {
   else sample(Number(event.key));
 });
 
-const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
+const sizes = [trained.layers[0].inputs, ...trained.layers.map((layer) => layer.outputs)].join("\u2013");
 const right = sum(data.confusion.map((row, k) => row[k]));
 byId("summary").textContent =
   `${data.title}: a ${sizes} network written in NumPy, which is right on ` +
@@ -196,4 +197,5 @@ byId("threshold").textContent = !validation
     `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
     `${validation - withheld} others are wrong.`;
 
+showEpoch();
 update();
