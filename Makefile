@@ -71,10 +71,14 @@ clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
 # DVC refuses to run without Git unless it is configured.
-repro bench recipes: git
+repro bench recipes: git .dvc/plots.html
 .PHONY: git
 git: .venv/installed
 	@python -m tools.git
+
+# With it, DVC's plots need no network. After git, because both write DVC's local configuration.
+.dvc/plots.html: .venv/installed tools/plots.py | git
+	@python -m tools.plots
 
 # The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
 # that failed is repeated. The scripts of an environment contain its path, and pyvenv.cfg the command that made it: one
