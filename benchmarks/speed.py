@@ -224,6 +224,16 @@ def accuracy_table(data: list[Measurement]) -> str:
     return table(["batch size", OURS, *PEERS], rows)
 
 
+def goal_runs(data: list[Measurement], goal: float, name: str, threads: int) -> list[Measurement]:
+    """Return the measurements of a contender's way to a goal."""
+    return [m for m in data if (m.get("goal"), m["contender"], m.get("threads")) == (goal, name, threads)]
+
+
+def goal_seconds(runs: list[Measurement]) -> float:
+    """Return the seconds of training, all epochs, as a median over the seeds."""
+    return statistics.median(sum(m["seconds"]) for m in runs)
+
+
 def goal_table(data: list[Measurement]) -> str:
     """Seconds to each goal, how many seeds reached it, and the ratio to ours."""
     rows = []
@@ -231,13 +241,9 @@ def goal_table(data: list[Measurement]) -> str:
         for name, count in [(name + kind, n) for kind, n in zip(("", FEW), epochs, strict=True) for name in RACERS]:
             row = [f"{100 * goal:.1f} %", name, str(count)]
             for threads in THREADS:
-                runs, own = (
-                    [m for m in data if (m.get("goal"), m["contender"], m.get("threads")) == (goal, who, threads)]
-                    for who in (name, OURS + FEW)
-                )
-                seconds, least = (statistics.median(sum(m["seconds"]) for m in each) for each in (runs, own))
-                reached = sum(m["accuracy"][-1] >= goal for m in runs)
-                row.append(f"{seconds:.2f} s, {reached} of {len(runs)}, {seconds / least:.1f}")
+                runs, own = (goal_runs(data, goal, who, threads) for who in (name, OURS + FEW))
+                seconds, reached = goal_seconds(runs), sum(m["accuracy"][-1] >= goal for m in runs)
+                row.append(f"{seconds:.2f} s, {reached} of {len(runs)}, {seconds / goal_seconds(own):.1f}")
             rows.append(row)
     return table(["goal", "", "epochs", "1 thread", "2 threads"], rows)
 
@@ -307,10 +313,10 @@ def picture(data: list[Measurement]) -> Figure:
         axes.set_xscale("log", base=2)
         axes.set_xticks(BATCH_SIZES, BATCH_SIZES)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(bottom=0)
         axes.set_title(f"{threads} thread{'s' * (threads > 1)}: seconds per epoch")
         axes.set_xlabel("batch size")
         axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
+    panels[0].set_ylim(bottom=0)  # of both
     panels[0].legend(frameon=False, fontsize=9)
     figure.suptitle("One epoch of 55,000 digits, 784-128-10", x=0.01, ha="left")
     return figure

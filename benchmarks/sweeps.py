@@ -57,9 +57,9 @@ def main() -> None:
             table(["machine", ""], describe_machine().items()),
             "## Speed-up",
             f"{TRIALS} trainings of the default recipe with 4 epochs, without the start of the cluster: median of "
-            f"{ROUNDS} rounds and their range. The efficiency is the time with one worker over n times that with n workers; "
-            "n is the number of cores where that is less. The memory is what a worker has for itself; arrays are mapped and "
-            "shared.",
+            f"{ROUNDS} rounds and their range. The efficiency is the time with one worker over n times that with n "
+            "workers; n is the number of cores where that is less. The memory is what a worker has for itself; arrays are "
+            "mapped and shared.",
             scaling(read("scaling", SCALING)),
             "## Overhead",
             f"{EMPTY:,} trials that return at once, on {engine.cores()} workers, their rows written as they come: "

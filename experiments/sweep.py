@@ -90,23 +90,22 @@ def row_of(trial: Trial, outcome: Done | Failure) -> Row:
 
 def announcement(of: Plan, table: "Table") -> str:
     """Return how many trials there are, how many are finished, and about how long the others take."""
-    counts = of.counts()
-    rungs = ", ".join(f"{count} for {epochs} epochs" for count, epochs in zip(counts, of.rungs, strict=True))
-    total = f"{sum(counts) * of.sweep.seeds} trials"
-    parts = f"{rungs if of.sweep.halving else len(of.combinations)} combinations x {of.sweep.seeds} seeds"
+    counts, seeds, base = of.counts(), of.sweep.seeds, of.sweep.base
+    combinations = f"{counts[0]} combinations"
+    if of.sweep.halving:
+        each = ", ".join(f"{count} with {epochs} epochs" for count, epochs in zip(counts, of.rungs, strict=True))
+        combinations = f"combinations: {each};"
     trials = of.trials(of.combinations, of.rungs[0])
-    finished = sum(of.answers(table.known.get(trial.key)) for trial in trials)
-    rows = [row for row in table.known.values() if row.recipe == of.sweep.base and row.seconds]
-    if not rows:
-        return f"sweep {of.name}: {total} ({parts}), {finished} finished before; how long one takes is not known yet"
-    seconds = statistics.median(row.seconds for row in rows if row.seconds)
-    usual = of.base.settings["train"]["epochs"]
-    epochs = sum(trial.settings["train"]["epochs"] for trial in trials if trial.key not in table.known)
-    epochs += sum(count * of.sweep.seeds * (rung or 0) for count, rung in zip(counts[1:], of.rungs[1:], strict=True))
-    return (
-        f"sweep {of.name}: {total} ({parts}), {finished} finished before; the others take about "
-        f"{duration(seconds * epochs / usual)} of one core, if an epoch takes as long as one of {of.sweep.base}"
-    )
+    ahead = [trial for trial in trials if not of.answers(table.known.get(trial.key))]
+    parts = f"{sum(counts) * seeds} trials ({combinations} x {seeds} seed{'s' * (seeds != 1)})"
+    line = f"sweep {of.name}: {parts}, {len(trials) - len(ahead)} finished before; "
+    seconds = [row.seconds for row in table.known.values() if row.recipe == base and row.seconds]
+    if not seconds:
+        return line + f"how long the others take is not known, because recipe {base} has not been run"
+    epochs = sum(trial.settings["train"]["epochs"] for trial in ahead)
+    epochs += seeds * sum(count * (rung or 0) for count, rung in zip(counts[1:], of.rungs[1:], strict=True))
+    estimate = statistics.median(seconds) * epochs / of.base.settings["train"]["epochs"]
+    return line + f"the others take one core about {duration(estimate)}, if an epoch takes as long as one of {base}"
 
 
 def duration(seconds: float) -> str:

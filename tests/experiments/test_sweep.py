@@ -28,7 +28,7 @@ seeds: 2
 LONG = """
 about: two short trials, then one that takes a few seconds
 base: default
-axes: {train.epochs: [2, 4, 700]}
+axes: {train.epochs: [2, 4, 300]}
 """
 TABLE = results.SWEEPS / "some.csv"
 
@@ -197,7 +197,10 @@ def test_halving_trains_the_best_ones_for_longer(lab, in_process, capsys):
     text = SWEEP.replace("seeds: 2", "seeds: 1") + "halving: {rungs: [1, 2, 8], keep: 0.5}\n"
     write(text)
     run()
-    assert "7 trials (4 for 1 epochs, 2 for 2 epochs, 1 for 8 epochs combinations x 1 seeds)" in capsys.readouterr().out
+    assert (
+        "7 trials (combinations: 4 with 1 epochs, 2 with 2 epochs, 1 with 8 epochs; x 1 seed)"
+        in capsys.readouterr().out
+    )
     rows = table()
     assert [row["train.epochs"] for row in rows] == ["1"] * 4 + ["2"] * 2 + ["8"]
     accuracy = [float(row["validation_accuracy"]) for row in rows]
@@ -392,4 +395,4 @@ def test_a_lost_trial_is_a_row_that_is_run_again(lab, in_process, monkeypatch, c
     assert not (results.SWEEPS / "some.md").exists()
     run()
     assert [line["problem"] for line in table()] == ["", ""]
-    assert "2 trials (2 combinations x 1 seeds), 1 finished before" in capsys.readouterr().out
+    assert "2 trials (2 combinations x 1 seed), 1 finished before" in capsys.readouterr().out
