@@ -1,4 +1,4 @@
-"""The page that DVC puts its plots into, with Vega inside. `make repro` makes it once.
+"""Write the page that DVC puts its plots into, with Vega inside. `make repro` runs this once.
 
     python -m tools.plots
 
@@ -21,7 +21,7 @@ VEGA = "static/js_lib_vega_embed/vega-embed-full.js"  # Vega, Vega-Lite and Vega
 
 
 def main() -> None:
-    """Write the page and let DVC use it, unless DVC is set up for all of a larger repository or uses another page."""
+    """Write the page and set DVC to use it, unless DVC is set up for all of a larger repository or uses another page."""
     if not PAGE.parent.is_dir():
         return
     vega = (package_files("js_lib_vega_embed") / VEGA).read_text(encoding="utf-8")
