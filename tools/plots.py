@@ -21,7 +21,7 @@ VEGA = "static/js_lib_vega_embed/vega-embed-full.js"  # Vega, Vega-Lite and Vega
 
 
 def main() -> None:
-    """Write the page and set DVC to use it, unless DVC is set up for all of a larger repository or uses another page."""
+    """Write the page and set DVC to use it, unless it uses another one or DVC is at the top of a larger repository."""
     if not PAGE.parent.is_dir():
         return
     vega = (package_files("js_lib_vega_embed") / VEGA).read_text(encoding="utf-8")
