@@ -86,6 +86,11 @@ repro bench recipes sweep: git
 git: .venv/installed
 	@python -m tools.git
 
+# With it, DVC's plots need no network. After git, because both write DVC's local configuration.
+repro: .dvc/plots.html
+.dvc/plots.html: .venv/installed tools/plots.py | git
+	@python -m tools.plots
+
 # The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
 # that failed is repeated. The scripts of an environment contain its path, and pyvenv.cfg the command that made it: one
 # that was moved or copied is made anew, and so is one whose Python is gone.

@@ -1,14 +1,19 @@
 """How well the network reads photographs of paper, and what each step of the preparation is worth.
 
-    python -m experiments.photos
+    python -m experiments.photos          synthetic photographs, scans and ablations
+    python -m experiments.photos FONTS    digits in the handwriting fonts below this directory
 
 The photographs are synthetic: test images of MNIST drawn by code on paper, in a shadow, on rules, with a thin pen. The
-scans are the 8 x 8 digits of 43 people that come with scikit-learn, each enlarged to a picture. No choice was made on
-these photographs. Takes the results of `dvc repro`; writes the tables of docs/photos.md.
+scans are the 8 x 8 digits of 43 people that come with scikit-learn, each enlarged to a picture. The fonts are those of
+the npm scope @fontsource, as npm installs them. No choice was made on these photographs. Takes the results of
+`dvc repro`; writes the tables of docs/photos.md.
 """
 
 import dataclasses
 import io
+import itertools
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from experiments.run import command
 from experiments.tables import between_marks, table
@@ -27,8 +32,11 @@ from stages.predict import Reader
 
 PAGE = Path("docs/photos.md")
 START, END = "<!-- tables: made by `python -m experiments.photos` -->\n", "<!-- end of tables -->\n"
+FONTS_START, FONTS_END = "<!-- fonts: made by `python -m experiments.photos FONTS` -->\n", "<!-- end of fonts -->\n"
+FONT_FILES = "*-latin-400-normal.woff"  # one for each font, of the usual weight
 LABELS = Path("data/raw/t10k-labels-idx1-ubyte")
 FIRST, COUNT, SEED = 5000, 150, 1  # the test images: other ones than those that the preparation was tried on
+HEAD = ["pictures", "right", "sure", "right, of the sure"]
 CONDITIONS = {
     "plain": {},
     "dark paper": {"paper": 70, "pen": 225},
@@ -154,45 +162,90 @@ def scans() -> tuple[list[np.ndarray], list[int]]:
     return large, digits.target.tolist()
 
 
+def handwriting(directory: Path) -> dict[str, list[np.ndarray]]:
+    """Return, by font, gray photographs of its digits 0 to 9; ValueError when there is no font."""
+    fonts = [ImageFont.truetype(path, 200) for path in sorted(directory.rglob(FONT_FILES))]
+    if not fonts:
+        raise ValueError(f"{directory}: there is no {FONT_FILES}; docs/photos.md says where to get handwriting fonts")
+    rng = np.random.default_rng(SEED)
+    return {
+        str(font.getname()[0]).strip(): [
+            photos.read(io.BytesIO(photograph(written(digit, font), rng))) for digit in range(10)
+        ]
+        for font in fonts
+    }
+
+
+def written(digit: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """Return a digit in the middle of a square, uint8, bright ink, with the margin that MNIST's digits have."""
+    x0, y0, x1, y1 = font.getbbox(str(digit))
+    side = round(max(x1 - x0, y1 - y0) * 28 / 20)
+    image = Image.new("L", (side, side))
+    ImageDraw.Draw(image).text(((side - x0 - x1) / 2, (side - y0 - y1) / 2), str(digit), fill=255, font=font)
+    return np.asarray(image)
+
+
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
 
 
+def write(start: str, end: str, measured: str) -> None:
+    """Write and print what was measured, and of which model."""
+    content = f"Of the model with SHA-256 `{files.digest(predict.MODEL)[:12]}...`:\n\n{measured}"
+    files.write_text(PAGE, between_marks(PAGE, start, end, content))
+    print(content)
+
+
 def main() -> None:
-    """Measure all of it, write the tables."""
+    """Measure what the command line asks for, write the tables."""
     with command():
         reader = predict.load()
-        some = slice(FIRST, FIRST + COUNT)
-        images, labels = idx.read(predict.TEST_IMAGES)[some], idx.read(LABELS)[some].tolist()
-        pictures: dict[str, list[np.ndarray]] = {}
-        turned = []
-        for name, options in CONDITIONS.items():
-            rng = np.random.default_rng(SEED)
-            data = [photograph(image, rng, **options) for image in images]
-            pictures[name] = [photos.read(io.BytesIO(jpeg)) for jpeg in data]
-            if "turned" in options:
-                with patch.object(photos.ImageOps, "exif_transpose", lambda image: image):
-                    turned = [photos.read(io.BytesIO(jpeg)) for jpeg in data]
-        scanned, targets = scans()
-        rows = [[name, *map(percent, right(reader, of, labels))] for name, of in pictures.items()]
-        rows.append(["scikit-learn's 1,797 digits", *map(percent, right(reader, scanned, targets))])
-        measured = table(["pictures", "right", "sure", "right, of the sure"], rows)
+        if len(sys.argv) > 1:
+            measure_fonts(reader, Path(sys.argv[1]))
+        else:
+            measure_photographs(reader)
 
-        lines = []
-        for name, replaced in ABLATIONS.items():
-            with ExitStack() as patches:
-                for function, other in replaced.items():
-                    patches.enter_context(patch.object(photos, function, other))
-                own = dataclasses.replace(reader, deskew=False) if name == "deskewing" else reader
-                lines.append([name, *(percent(right(own, of, labels)[0]) for of in pictures.values())])
-        unturned = [
-            percent(right(reader, turned, labels)[0]) if "turned" in CONDITIONS[name] else "" for name in pictures
-        ]
-        lines.insert(1, ["turning by EXIF", *unturned])
-        without = table(["without", *pictures], lines)
 
-        files.write_text(PAGE, between_marks(PAGE, START, END, f"{measured}\n{without}"))
-        print(measured, without, sep="\n")
+def measure_fonts(reader: Reader, directory: Path) -> None:
+    """Measure the digits in handwriting fonts; write their table and how many of each font are read."""
+    pictures, labels = handwriting(directory), list(range(10))
+    every = right(reader, list(itertools.chain(*pictures.values())), labels * len(pictures))
+    row = [f"{len(pictures)} handwriting fonts, {len(pictures) * len(labels)} digits", *map(percent, every)]
+    read = (f"{name} {round(right(reader, ten, labels)[0] * len(labels))}" for name, ten in pictures.items())
+    each = textwrap.fill(f"Right of the ten digits of each font: {', '.join(read)}.", 120)
+    write(FONTS_START, FONTS_END, f"{table(HEAD, [row])}\n{each}\n")
+
+
+def measure_photographs(reader: Reader) -> None:
+    """Measure synthetic photographs and scans, and each step of the preparation; write their tables."""
+    some = slice(FIRST, FIRST + COUNT)
+    images, labels = idx.read(predict.TEST_IMAGES)[some], idx.read(LABELS)[some].tolist()
+    pictures: dict[str, list[np.ndarray]] = {}
+    turned = []
+    for name, options in CONDITIONS.items():
+        rng = np.random.default_rng(SEED)
+        data = [photograph(image, rng, **options) for image in images]
+        pictures[name] = [photos.read(io.BytesIO(jpeg)) for jpeg in data]
+        if "turned" in options:
+            with patch.object(photos.ImageOps, "exif_transpose", lambda image: image):
+                turned = [photos.read(io.BytesIO(jpeg)) for jpeg in data]
+    scanned, targets = scans()
+    rows = [[name, *map(percent, right(reader, of, labels))] for name, of in pictures.items()]
+    rows.append(["scikit-learn's 1,797 digits", *map(percent, right(reader, scanned, targets))])
+    measured = table(HEAD, rows)
+
+    lines = []
+    for name, replaced in ABLATIONS.items():
+        with ExitStack() as patches:
+            for function, other in replaced.items():
+                patches.enter_context(patch.object(photos, function, other))
+            own = dataclasses.replace(reader, deskew=False) if name == "deskewing" else reader
+            lines.append([name, *(percent(right(own, of, labels)[0]) for of in pictures.values())])
+    unturned = [percent(right(reader, turned, labels)[0]) if "turned" in CONDITIONS[name] else "" for name in pictures]
+    lines.insert(1, ["turning by EXIF", *unturned])
+    without = table(["without", *pictures], lines)
+
+    write(START, END, f"{measured}\n{without}")
 
 
 if __name__ == "__main__":

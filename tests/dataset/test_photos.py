@@ -2,13 +2,15 @@
 
 import gzip
 import io
+import shutil
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from experiments.photos import CONDITIONS, photograph
+from experiments.photos import CONDITIONS, handwriting, photograph
 from stages.dataset import idx, photos
 from stages.dataset.arrays import prepare
 from stages.dataset.likeness import directions
@@ -80,6 +82,27 @@ def test_a_photograph_gives_the_digit(drawn, answer, condition, bound):
 def test_each_step_is_needed(monkeypatch, drawn, answer, condition, name, without, bound):
     monkeypatch.setattr(photos, name, without)
     assert recognized(drawn, answer, condition) <= bound
+
+
+def test_the_ten_digits_of_each_font_are_photographed(tmp_path):
+    for name in ("DejaVuSans", "STIXGeneral"):
+        directory = tmp_path / name.lower() / "files"
+        directory.mkdir(parents=True)
+        source = Path(matplotlib.get_data_path(), f"fonts/ttf/{name}.ttf")
+        shutil.copy(source, directory / f"{name.lower()}-latin-400-normal.woff")
+        shutil.copy(source, directory / f"{name.lower()}-latin-700-normal.woff")
+    fonts = handwriting(tmp_path)
+    assert [*fonts] == ["DejaVu Sans", "STIXGeneral"]
+    for pictures in fonts.values():
+        found = [photos.find(picture, SHAPE).images for picture in pictures]
+        assert {images.shape for images in found} == {(1, *SHAPE)}
+        assert len({images.tobytes() for images in found}) == 10
+        assert [images[0, 14, 14] > 100 for images in found[:2]] == [False, True]  # 0 is hollow, 1 is not
+
+
+def test_a_directory_without_fonts_says_so(tmp_path):
+    with pytest.raises(ValueError, match="says where to get handwriting fonts"):
+        handwriting(tmp_path)
 
 
 def page_of(images, gap=40, scale=6):

@@ -80,6 +80,8 @@ def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path
     run("git add --all && git commit --quiet --message Results")
     assert run("python -m tools.verify") == "Every output is the recorded one, bit for bit.\n"
     assert run("python -m tools.doctor").startswith("All is well: ")
+    assert run("python -m tools.plots && dvc plots show").endswith("/dvc_plots/index.html\n")
+    assert ("<script src=" in (there / "dvc_plots/index.html").read_text(encoding="utf-8")) != own  # from the network
     if not own:
         run("dvc push")
         pushed, cached = (
