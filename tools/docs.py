@@ -38,7 +38,8 @@ which stages run.
 
 The tables follow from `dvc.yaml`; `make docs` writes them. Tests compare `dvc.yaml` with what each stage imports, reads
 and writes (`tests/test_architecture.py`, `tests/system/test_observed.py`), then make each of these changes, one at a
-time, and compare what `dvc repro` runs with the table (`tests/system/test_rerun.py`).
+time, and compare the stages that `dvc status` finds changed with the ● of the table, and for a change of each kind what
+`dvc repro` runs with both marks (`tests/system/test_rerun.py`).
 
 ## A key of params.yaml
 
