@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test everywhere doctor faults fuzz docs notebook lint bench recipes lock clean
+.PHONY: help repro verify predict test everywhere doctor faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,16 @@ recipes: .venv/installed  ## train the recipes and ablations that experiments/re
 	python -m experiments.other_writers
 	python -m experiments.tables
 
+sweep: .venv/installed  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
+	dvc repro fetch
+	python -m experiments.sweep $(SWEEP)
+
+scheduler: .venv/installed  ## start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
+	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(OPTIONS)
+
+worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
+	python -m distributed.cli.dask_worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
 	python -m tools.mathematics
@@ -64,14 +74,14 @@ notebook: .venv/installed  ## write docs/mathematics.md as a Jupyter notebook, d
 
 lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirements.txt
 	pip install --quiet uv==0.13.9
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev \
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra sweep \
 	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
 
 clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
 # DVC refuses to run without Git unless it is configured.
-repro bench recipes: git
+repro bench recipes sweep: git
 .PHONY: git
 git: .venv/installed
 	@python -m tools.git

@@ -3,6 +3,7 @@
     python -m benchmarks.job train "PyTorch eager" --batch-size 128 --threads 2 --epochs 4
     python -m benchmarks.job infer ours --threads 1
     python -m benchmarks.job grow ours --rows 16
+    python -m benchmarks.job learn exact --threads 2 --seed 3
 
 The process is bound to as many processors as it may use threads.
 """
@@ -22,7 +23,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contenders import CONTENDERS, Job
-from stages.pipeline import kernels
+from experiments.trial import Prepared, run_trial
+from stages.dataset.records import TrainingInputs
+from stages.pipeline import files, kernels, params
+from stages.train import train
 
 PROCESSED = Path("data/processed")
 
@@ -31,8 +35,8 @@ def main() -> None:
     """Make the measurement that the command line asks for."""
     kernels.use_widest()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["train", "infer", "grow"])
-    parser.add_argument("contender")
+    parser.add_argument("kind", choices=["train", "infer", "grow", "learn"])
+    parser.add_argument("contender", help="of contenders.py; for `learn`, an arithmetic: exact or fast")
     parser.add_argument("--rows", type=int, default=1, help="how many times the training set is repeated, on disk")
     for field in fields(Job):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
@@ -42,11 +46,13 @@ def main() -> None:
     bind(job.threads)
     with threadpool_limits(job.threads, user_api="blas"):
         if kind == "train":
-            result = train(contender, job)
+            result = measure_epochs(contender, job)
         elif kind == "infer":
             result = infer(contender, job)
-        else:
+        elif kind == "grow":
             result = grow(contender, job, rows)
+        else:
+            result = learn_default(contender, job)
     print(json.dumps(result))
 
 
@@ -61,7 +67,7 @@ def load(split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.load(PROCESSED / f"{split}_images.npy"), np.load(PROCESSED / f"{split}_targets.npy").argmax(axis=1)
 
 
-def train(contender: str, job: Job) -> dict[str, Any]:
+def measure_epochs(contender: str, job: Job) -> dict[str, Any]:
     """Return the seconds of each epoch, and the accuracy on the test images after it (not timed)."""
     images, labels = load("train")
     test_images, test_labels = load("test")
@@ -74,6 +80,14 @@ def train(contender: str, job: Job) -> dict[str, Any]:
         seconds.append(time.perf_counter() - start)
         accuracy.append(float((predict(test_images).argmax(axis=1) == test_labels).mean()))
     return {"seconds": seconds, "accuracy": accuracy}
+
+
+def learn_default(arithmetic: str, job: Job) -> dict[str, Any]:
+    """Return the seconds and the last test accuracy of what the stage `train` does, with params.yaml and this seed."""
+    inputs = files.read_json(PROCESSED / "inputs.json", TrainingInputs)
+    settings = params.read(train) | {"arithmetic": arithmetic, "seed": job.seed, "blas_threads": job.threads}
+    result = run_trial(settings, Prepared(PROCESSED, inputs))
+    return {"seconds": [result.seconds], "accuracy": [result.test_accuracy]}
 
 
 def infer(contender: str, job: Job) -> dict[str, Any]:

@@ -23,7 +23,7 @@ MADE = {"data", "raw", "processed"}  # what the stages write, and its parent
 
 def directory_of(trial: Trial) -> Path:
     """Return the place of the arrays that the trial learns from and is scored on."""
-    return CACHE.absolute() / digest([trial.data, trial.settings["preprocess"], code_digest(CODE)])
+    return CACHE / digest([trial.data, trial.settings["preprocess"], code_digest(CODE)])
 
 
 def prepare(directory: Path, trial: Trial) -> Prepared:

@@ -11,7 +11,8 @@ experiments/other_writers.md.
 import numpy as np
 
 from experiments import recipes, results
-from experiments.run import command, run
+from experiments.command import command
+from experiments.run import run
 from experiments.tables import provenance, spread, table
 from stages.dataset.arrays import prepare
 from stages.nn.network import from_arrays

@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from stages.dataset.records import RAW_FILES
 from stages.fetch import fetch, find_dataset
@@ -91,23 +92,42 @@ def load() -> tuple[dict[str, Recipe], list[Trial]]:
         if dataset is not None and dataset not in data:
             data[dataset] = None  # reported once
             try:
-                entry = find_dataset(dataset)
-                data[dataset] = [entry.classes, [entry.files[role].sha256 for role in RAW_FILES]]
+                data[dataset] = find_data(dataset)
             except ValueError as error:
                 problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
 
     def trial(name: str, seed: int) -> Trial:
-        recipe, sections = recipes[name], {**settings[name], "train": {**settings[name]["train"], "seed": seed}}
+        recipe, sections = recipes[name], settings[name]
         taught = recipe.teacher or (recipes[recipe.base].teacher if recipe.base else None)
         teacher, temperature = (trial(taught.recipe, taught.seed), taught.temperature) if taught else (None, 1.0)
         digits = data[sections["fetch"]["dataset"]]
-        training = {key: value for key, value in sections["train"].items() if key != "blas_threads"}
-        key = digest([digits, sections["preprocess"], training, teacher and [teacher.key, temperature]])
-        return Trial(name, seed, sections, digits, not recipe.base, teacher, temperature, key)
+        return make_trial(name, seed, sections, digits, not recipe.base, teacher, temperature)
 
     return recipes, [trial(name, seed) for name, recipe in recipes.items() for seed in range(recipe.seeds)]
+
+
+def make_trial(
+    name: str,
+    seed: int,
+    sections: Sections,
+    data: list[Any],
+    tested: bool,
+    teacher: Trial | None = None,
+    temperature: float = 1.0,
+) -> Trial:
+    """Return the trial with these parameters and this seed."""
+    sections = merged(sections, {"train": {"seed": seed}})
+    training = {key: value for key, value in sections["train"].items() if key != "blas_threads"}
+    key = digest([data, sections["preprocess"], training, teacher and [teacher.key, temperature]])
+    return Trial(name, seed, sections, data, tested, teacher, temperature, key)
+
+
+def find_data(dataset: str) -> list[Any]:
+    """Return what identifies the data of a data set: its classes, and the SHA-256 of its four files."""
+    entry = find_dataset(dataset)
+    return [entry.classes, [entry.files[role].sha256 for role in RAW_FILES]]
 
 
 def check_recipes(recipes: dict[str, Recipe], lines: Lines) -> list[str]:
@@ -142,12 +162,17 @@ def merged(old: Any, new: Any) -> Any:
 def check_settings(sections: Sections, place: tuple[str, ...], path: Path, lines: Lines) -> tuple[Sections, list[str]]:
     """Return sections as the stages take them, where 1 for a float is 1.0, and a line for everything they reject."""
     below = {other[len(place) :]: line for other, line in lines.items() if other[: len(place)] == place}
-    schema = params.schema_of(list(SECTIONS.values()), extra="ignore")
     try:
-        return schema.model_validate(sections).model_dump(), []
+        return schema().model_validate(sections).model_dump(), []
     except ValidationError as error:
         prefix = "".join(f"{key}." for key in place)
-        return {}, [prefix + params.explain(each, schema, path, below) for each in error.errors()]
+        return {}, [prefix + params.explain(each, schema(), path, below) for each in error.errors()]
+
+
+@cache
+def schema() -> type[BaseModel]:
+    """Return the schema of the sections."""
+    return params.schema_of(list(SECTIONS.values()), extra="ignore")
 
 
 def digest(value: Any) -> str:

@@ -1,10 +1,11 @@
-"""The results of the trials: a row per trial in results.csv, a model file per trial in models/.
+"""The results of the trials: of recipes, a row per trial in results.csv and a model file per trial in models/; of a
+sweep, a row per trial in sweeps/NAME.csv.
 
-A trial is finished when results.csv has a row with its key; delete the row to run the trial again.
+A trial is finished when one of these files has a row with its key; delete the row to run the trial again.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from experiments.recipes import Trial, digest
@@ -12,6 +13,8 @@ from experiments.trial import Result
 from stages.pipeline import files
 
 RESULTS = Path("experiments/results.csv")
+SWEEPS = Path("experiments/sweeps")
+LOST = "lost: "  # before the problem of a trial that may go well the next time
 MODELS = Path("experiments/models")
 CODE = (  # all that can change a result
     "stages/nn",
@@ -21,47 +24,63 @@ CODE = (  # all that can change a result
     "stages/train.py",
     "experiments/trial.py",
 )
-ACCURACIES = ("validation_accuracy", "test_accuracy", "tta_accuracy")
+SCORES = ("validation_accuracy", "validation_loss", "test_accuracy", "tta_accuracy", "seconds")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of results.csv."""
+    """A line of results.csv, or of the file of a sweep. Numbers are None where there are none."""
 
-    recipe: str
+    recipe: str  # or sweep
     seed: int
     validation_accuracy: float | None  # None without validation images
-    test_accuracy: float | None  # None for an ablation
+    validation_loss: float | None
+    test_accuracy: float | None  # None for an ablation and in a sweep
     tta_accuracy: float | None
-    seconds: float
+    seconds: float | None
     code: str  # digest of the code that gave the result
     model: str  # the first digits of the SHA-256 of the model file; empty where it is unknown
     key: str  # of the trial
+    worker: str = ""  # in a sweep: the name of the worker that ran it
+    problem: str = ""  # in a sweep: why it has failed, in one line
 
     def answers(self, trial: Trial) -> bool:
         """Say whether this is the result of the trial, whatever its recipe was called."""
         return self.key == trial.key and (self.test_accuracy is not None or not trial.tested)
 
 
-def read() -> list[Row]:
-    """Return the rows of results.csv; none if there is no such file."""
-    if not RESULTS.exists():
+OF_SWEEPS, OF_RECIPES = ("worker", "problem"), ("recipe", "test_accuracy", "tta_accuracy")
+COLUMNS, SWEPT = (
+    [field.name for field in fields(Row) if field.name not in others] for others in (OF_SWEEPS, OF_RECIPES)
+)
+
+
+def read(path: Path = RESULTS) -> list[Row]:
+    """Return the rows of results.csv, or of the file of a sweep; none if there is no such file."""
+    if not path.exists():
         return []
-    with files.explained(RESULTS):
-        columns = [field.name for field in fields(Row)]
-        return [parse(row) for row in files.read_rows(RESULTS, columns, ("seed", "seconds", *ACCURACIES))]
+    with files.explained(path):
+        columns = COLUMNS if path == RESULTS else SWEPT
+        numbers = ["seed", *(name for name in SCORES if name in columns)]
+        return [parse(row, path.stem) for row in files.read_rows(path, columns, numbers)]
 
 
-def parse(row: dict[str, str]) -> Row:
-    """Return a row of results.csv with its numbers."""
-    validation, test, tta = (float(row[name]) if row[name] else None for name in ACCURACIES)
-    name, seed, seconds = row["recipe"], int(row["seed"]), float(row["seconds"])
-    return Row(name, seed, validation, test, tta, seconds, row["code"], row["model"], row["key"])
+def parse(row: dict[str, str], sweep: str) -> Row:
+    """Return a row with its numbers."""
+    scores = (float(row[name]) if row.get(name) else None for name in SCORES)
+    texts = (row.get(name, "") for name in ("code", "model", "key", "worker", "problem"))
+    return Row(row.get("recipe", sweep), int(row["seed"]), *scores, *texts)
 
 
 def write(rows: Iterable[Row]) -> None:
     """Write results.csv."""
-    files.write_rows(RESULTS, map(asdict, rows))
+    files.write_rows(RESULTS, ({name: getattr(row, name) for name in COLUMNS} for row in rows))
+
+
+def finished() -> dict[str, Row]:
+    """Return the rows of all recipes and sweeps that say what a trial gives, by its key."""
+    rows = [row for path in sorted(SWEEPS.glob("*.csv")) for row in read(path)]
+    return {row.key: row for row in [*read(), *rows] if not row.problem.startswith(LOST)}
 
 
 def arrange(rows: list[Row], trials: list[Trial]) -> list[Row]:
@@ -89,13 +108,10 @@ def missing(trials: list[Trial], rows: list[Row]) -> list[Trial]:
     return [trial for trial, row in found if row is None or not row.answers(trial)]
 
 
-def save(trial: Trial, result: Result, code: str) -> Row:
-    """Write the trial's model file; return its row."""
-    path = model_path(trial)
-    files.write_arrays(path, result.model)
-    accuracies = result.validation_accuracy, result.test_accuracy, result.tta_accuracy
-    model = files.digest(path)[:16]
-    return Row(trial.recipe, trial.seed, *accuracies, round(result.seconds, 2), code, model, trial.key)
+def row_of(trial: Trial, result: Result, code: str, model: str, worker: str = "") -> Row:
+    """Return the row of a trial; `code` is the digest of the code that it ran, `model` the SHA-256 of its model."""
+    scores = (getattr(result, name) for name in SCORES[:-1])
+    return Row(trial.recipe, trial.seed, *scores, round(result.seconds, 2), code, model[:16], trial.key, worker)
 
 
 def model_path(trial: Trial) -> Path:

@@ -1,7 +1,6 @@
 """One trial: train a network, then score it. A function of settings and prepared arrays, on any core of any machine."""
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from stages.dataset.augment import warp
 from stages.dataset.records import TrainingInputs
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
+from stages.pipeline.checkpoint import Checkpoint
 from stages.report import metrics
 from stages.train import Data, Settings, learn, model_arrays
 
@@ -41,6 +41,7 @@ class Result:
     """The outcome of a trial. Accuracies are fractions; None where there are no images, or none were asked for."""
 
     validation_accuracy: float | None
+    validation_loss: float | None
     test_accuracy: float | None
     tta_accuracy: float | None  # with test-time augmentation
     seconds: float  # of `learn`: training, and scoring after each epoch
@@ -54,22 +55,29 @@ def run_trial(
     tested: bool = True,
     teacher: Model | None = None,
     temperature: float = 1.0,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Train with the settings of the section `train`; score the network, on the test images only if it is `tested`.
 
     With a `teacher`, the targets are its probabilities at that temperature for each image as the network sees it
-    (Hinton, Vinyals and Dean, 2015). Reads no file but the prepared arrays and writes none.
+    (Hinton, Vinyals and Dean, 2015). Training resumes from the `checkpoint`, if there is one, to the same bytes. Reads
+    and writes no other file, but for the prepared arrays, which it reads.
     """
     inputs = prepared.inputs
     data = Data(*prepared.split("train"), *prepared.split("validation"), inputs.image_shape)
     targets = partial(soften, from_arrays(teacher), temperature) if teacher else None
+    state = checkpoint.load() if checkpoint else None
+    start = time.perf_counter() - (float(state["seconds"]) if state else 0.0)
     with threadpool_limits(settings["blas_threads"], user_api="blas"):
-        start = time.perf_counter()
-        (trained,) = deque(learn(data, settings, targets=targets), maxlen=1)  # the last epoch
-        seconds = time.perf_counter() - start
+        for trained in learn(data, settings, targets=targets, state=state):
+            seconds = time.perf_counter() - start
+            if checkpoint and trained.row["epoch"] < settings["epochs"]:
+                checkpoint.save({**trained.state, "seconds": seconds})
         test, tta = test_accuracies(trained.network, prepared) if tested else (None, None)
+    if checkpoint:
+        checkpoint.remove()
     model = model_arrays(trained.network, settings, inputs)
-    return Result(trained.row["validation_accuracy"], test, tta, seconds, model)
+    return Result(trained.row["validation_accuracy"], trained.row["validation_loss"], test, tta, seconds, model)
 
 
 def soften(teacher: Network, temperature: float, images: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ def explain(error: ErrorDetails, kind: Any, path: Path, lines: Lines) -> str:
     place, problem = error["loc"], error["msg"]
     for pattern, words in WORDING.items():
         problem = re.sub(pattern, words, problem)
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         near = difflib.get_close_matches(str(place[-1]), keys_at(kind, place[:-1]), n=1)
         problem += f", did you mean {near[0]}?" if near else ""
     if problem.startswith("must ") and ", got " not in problem:
@@ -119,8 +119,8 @@ def explain(error: ErrorDetails, kind: Any, path: Path, lines: Lines) -> str:
 
 
 def keys_at(kind: Any, place: Place) -> list[str]:
-    """Return the keys that a model or a TypedDict has at a place, in a section of it or in itself."""
+    """Return the keys that a model, a dataclass or a TypedDict has at a place, in a section of it or in itself."""
     for part in place:
-        hint = get_type_hints(kind)[str(part)]
+        hint = get_args(kind)[1] if get_origin(kind) is dict else get_type_hints(kind)[str(part)]
         kind = next(option for option in (*get_args(hint), hint) if option is not NoneType)
     return list(get_type_hints(kind))

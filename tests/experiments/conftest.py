@@ -7,7 +7,9 @@ from contextlib import chdir
 
 import project
 import pytest
+from distributed import LocalCluster
 
+from experiments import engine
 from stages.evaluate import evaluate
 from stages.fetch import fetch
 from stages.pipeline import params
@@ -56,8 +58,19 @@ def lab(finished_lab, tmp_path, monkeypatch):
         pytest.skip("the runs hold back signals and make symbolic links: only on Unix")
     root = tmp_path / "lab"
     shutil.copytree(finished_lab, root)
+    (root / "experiments/sweeps").mkdir()
     (root / "experiments/recipes.yaml").write_text(RECIPES)
     monkeypatch.chdir(root)
     handler = signal.getsignal(signal.SIGTERM)
     yield root
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """A cluster of two threads in this process instead of processes: it starts in no time."""
+
+    def local(workers):
+        return LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+
+    monkeypatch.setattr(engine, "local", local)

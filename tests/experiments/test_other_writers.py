@@ -1,14 +1,10 @@
 """Digits by other writers, as MNIST's are."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-
 import numpy as np
 import pytest
 
 from experiments import other_writers, recipes, results
 from experiments.other_writers import centered, enlarged
-from experiments.run import run
 from experiments.tables import spread
 
 
@@ -25,10 +21,9 @@ def test_a_digit_is_enlarged_and_centered_by_mass():
     assert center == pytest.approx([13.5, 13.5], abs=0.5)
 
 
-def test_the_page_compares_the_recipes(lab, monkeypatch):
+def test_the_page_compares_the_recipes(lab, in_process, monkeypatch):
     images = np.zeros((4, 28, 28), np.uint8)
     monkeypatch.setattr(other_writers, "read_digits", lambda: (images, np.array([1, 1, 1, 1])))
-    monkeypatch.setattr(other_writers, "run", partial(run, pool=ThreadPoolExecutor))
     monkeypatch.setattr(other_writers, "COMPARED", {"default": "deskewed"})
     other_writers.main()
     rows = [row for row in results.read() if row.recipe == "default"]

@@ -1,6 +1,5 @@
 """Tables and figures say what results.csv says."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +18,13 @@ def complete():
 
 
 @pytest.fixture
-def ran(lab, complete):
+def ran(lab, complete, in_process):
     """The lab after a run of all recipes."""
     _, trials = recipes.load()
     if complete:
         results.write(complete)
     else:
-        runner.run(trials, trials, ThreadPoolExecutor)
+        runner.run(trials, trials)
         complete += results.read()
     return complete
 
