@@ -1,4 +1,4 @@
-"""docs/rerun.md is right: each change that it lists is made, one at a time, and `dvc repro` runs just those stages.
+"""docs/rerun.md is right: each change that it lists is made, and runs just those stages.
 
 `dvc status` names the stages that a change alone makes run, ●, in a tenth of the time. What follows from them, ○,
 depends on the bytes that they write, whatever was changed: a real run per kind of change shows it.
@@ -101,11 +101,16 @@ def rerun(copy):
     return rerun
 
 
-def changed_stages(root):
-    """The stages of which something that they depend on has changed, in the order of the pipeline."""
+def status(root):
+    """The stages that are not up to date, in the order of the pipeline, each with what DVC says about it."""
     result = project.run(root, "dvc", "status", "--json")
     assert result.returncode == 0, result.stderr
-    return [name for name in project.STAGES if name in json.loads(result.stdout)]
+    said = json.loads(result.stdout)
+    return [(name, said[name]) for name in project.STAGES if name in said]
+
+
+def changed_stages(root):
+    return [name for name, _ in status(root)]
 
 
 def test_the_page_and_the_schema_are_fresh():
@@ -198,14 +203,18 @@ def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
     assert project.repro(copy) == []
 
 
-@pytest.mark.parametrize("name", docs.data_files(DVC))
-def test_a_file_of_data(copy, name):
-    if name == "data/photos":
-        project.add_photo(copy / name / "another.png", 2)
-    else:
-        replace(copy / name, (copy / name).read_bytes() + b"\n")
-    take(copy, name)
-    assert changed_stages(copy) == docs.effects(DVC, {name})[0]
+def test_a_file_of_data(copy):
+    """All at once: DVC names those that are not as a stage read them."""
+    names = docs.data_files(DVC)
+    for path in (copy / name for name in names):
+        if path.is_dir():
+            project.add_photo(path / "another.png", 2)
+        else:
+            replace(path, path.read_bytes() + b"\n")
+    found = {stage: [path for what in seen for path in what.get("changed deps", {})] for stage, seen in status(copy)}
+    assert {name: [stage for stage in found if name in found[stage]] for name in names} == {
+        name: docs.effects(DVC, {name})[0] for name in names
+    }
 
 
 FILES = ["data/catalog.yaml", "data/raw/t10k-images-idx3-ubyte", "data/processed/train_images.npy"]
@@ -280,11 +289,6 @@ def come_out_different(root, name):
         data = file.read_bytes()
         replace(file, data[:-1] + bytes([data[-1] ^ 1]))  # another gray
         record_digest(root / "data/raw/dataset.json", file)
-    take(root, name)
-
-
-def take(root, name):
-    """Let DVC take a file as it is for what its stage made."""
     for stage in DVC:
         if name in outputs(stage):
             assert project.run(root, "dvc", "commit", "--force", stage).returncode == 0
