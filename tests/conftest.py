@@ -12,6 +12,11 @@ import warm
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Run what takes long first, so that all workers of pytest-xdist end at about the same time."""
+    items.sort(key=lambda item: item.path.parent.name not in ("exact", "system"))
+
+
 @pytest.fixture(scope="session")
 def warm_path():
     """A PATH on which `dvc` and `python -m` start fast, where there is `fork`; `project.run` uses it from now on."""

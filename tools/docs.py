@@ -37,8 +37,9 @@ which stages run.
 - An empty cell does not run.
 
 The tables follow from `dvc.yaml`; `make docs` writes them. Tests compare `dvc.yaml` with what each stage imports, reads
-and writes (`tests/test_architecture.py`, `tests/system/test_observed.py`), then make each of these changes, one at a
-time, and compare what `dvc repro` runs with the table (`tests/system/test_rerun.py`).
+and writes (`tests/test_architecture.py`, `tests/system/test_observed.py`), then make each of these changes and compare
+what `dvc status` finds changed with the ● of the table, and, for a change of each kind, what `dvc repro` runs with both
+marks (`tests/system/test_rerun.py`).
 
 ## A key of params.yaml
 

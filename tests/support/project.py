@@ -34,7 +34,7 @@ SMALL = {
         "learning_rate": 0.001,  # leaves a few mistakes to draw
         "augmentation": dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0),
     },
-    "plot": {"dpi": 50, "units": 16},
+    "plot": {"dpi": 50, "examples": 5, "units": 16},
 }
 
 

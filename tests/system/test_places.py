@@ -90,7 +90,8 @@ def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path
         assert pushed == cached != set()
         assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
     for temp in ("", "--temp "):
-        assert "Running stage 'train'" in run(f"dvc exp run {temp}--name e{len(temp)} -S train.seed={len(temp) + 3}")
+        dpi = 60 + len(temp)
+        assert "Running stage 'predict'" in run(f"dvc exp run {temp}--name e{dpi} -S predict.dpi={dpi}")
     assert (there / ".dvc").exists() == own
     run("git restore . && dvc checkout")
     run("git diff --exit-code . && dvc repro")
@@ -141,7 +142,7 @@ def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, t
     assert "Empty git repo" in project.run(root, "dvc", "exp", "run").stderr
     commit(root)
     assert must(root, "python", "-m", "tools.git") == ""
-    must(root, "dvc", "exp", "run", "--name", "first", "-S", "train.seed=1")
+    must(root, "dvc", "exp", "run", "--name", "first", "-S", "predict.dpi=60")
     assert "first" in must(root, "dvc", "exp", "list")
     must(root, "git", "restore", ".")
     must(root, "python", "-m", "tools.verify")

@@ -23,7 +23,7 @@ OURS = re.compile(r"(?<!/tests)/(stages|tools|experiments)/(?!.*site-packages)")
 
 def remove_unix():
     """Remove what only Unix has, except from libraries that have other code on other systems."""
-    for library in ["psutil", "dvc_objects.fs"] if "pytest" in sys.orig_argv else ["psutil"]:
+    for library in ["psutil", "dvc_objects.fs", "locket"] if "pytest" in sys.orig_argv else ["psutil"]:
         import_module(library)
     subprocess.Popen.kill = subprocess.Popen.terminate  # as on Windows
     for module, names in ABSENT.items():
