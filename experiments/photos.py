@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from experiments.run import command
+from experiments.command import command
 from experiments.tables import between_marks, table
 from stages import predict
 from stages.dataset import idx, photos
