@@ -44,6 +44,9 @@ def write_results(images, labels, predicted, classes, **keys):
         "activation": "relu",
         "arithmetic": "exact",
         "image_shape": [rows, columns],
+        "deskew": False,
+        "mean": 0.0,
+        "std": 1.0,
     }
     files.write_arrays(stage.MODEL, model | {"classes": classes})
     scores = {f"{split}_{score}": 0.5 for split in ("train", "validation") for score in ("loss", "accuracy")}

@@ -218,7 +218,7 @@ def test_ctrl_c_ends_everything_with_one_line(start):
 
 def test_a_trial_whose_worker_is_killed_is_run_again(start):
     recipes.RECIPES.write_text(
-        'default: {about: "", seeds: 1}\nlong: {about: "", change: {train: {epochs: 2000}}, seeds: 1}\n'
+        'default: {about: "", seeds: 1}\nlong: {about: "", change: {train: {epochs: 400}}, seeds: 1}\n'
     )
     process = start()
     wait_for(lambda: results.RESULTS.exists())
