@@ -61,7 +61,7 @@ scheduler: .venv/installed  ## start a scheduler for sweeps on several machines;
 	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(OPTIONS)
 
 worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
-	python -m distributed.cli.dask_worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
 
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs

@@ -30,8 +30,12 @@ from experiments.remote import Done, Identity, Job, Missing, Refusal, work
 from stages.pipeline import stage
 
 SECONDS = 8  # until a scheduler counts as unreachable
-# With another value, a worker holds a job that waits, which is lost with it when the running one kills it.
-SETTINGS = {"distributed.scheduler.worker-saturation": 1.0}
+SETTINGS = {
+    # With another value, a worker holds a job that waits, which is lost with it when the running one kills it.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Dask lets workers return memory to the system at once, and a training allocates arrays in each step.
+    "distributed.nanny.pre-spawn-environ": {},
+}
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,7 @@ def worker(directory=".", name="one", **variables):
     """Start a worker in a directory."""
     path = os.environ["SCHEDULER"]
     arguments = ["--nthreads", "1", "--no-dashboard", "--no-nanny", "--name", name]
-    return started(
-        "distributed.cli.dask_worker", "--scheduler-file", path, *arguments, directory=directory, **variables
-    )
+    return started("experiments.worker", "--scheduler-file", path, *arguments, directory=directory, **variables)
 
 
 def test_any_number_of_workers_gives_the_same_table(lab):
