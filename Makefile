@@ -58,7 +58,7 @@ sweep: .venv/installed  ## train combinations of parameters: SWEEP=NAME of exper
 	python -m experiments.sweep $(SWEEP)
 
 scheduler: .venv/installed  ## start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
-	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(OPTIONS)
+	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
 
 worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
 	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)

@@ -83,7 +83,7 @@ def plan() -> Iterator[Measurement]:
 def measure() -> None:
     """Carry out the plan; write the record after each measurement, so that an interrupted run loses only the last."""
     measurements: list[Measurement] = []
-    machine = describe_machine()
+    machine = describe_machine("numpy", "torch", "scikit-learn", "jax")
     path = RECORDS / f"{'-'.join(re.findall('[a-z0-9]+', machine['processor'].lower()))}.json"
     for task in tqdm(list(plan()), unit="job"):
         options = {key: value for key, value in task.items() if key not in ("kind", "contender", "goal")}
@@ -97,7 +97,7 @@ def measure() -> None:
         files.write_text(path, f'{{"machine": {json.dumps(machine, indent=1)},\n"measurements": [\n{lines}\n]}}\n')
 
 
-def describe_machine() -> dict[str, str]:
+def describe_machine(*packages: str) -> dict[str, str]:
     """Return processor, BLAS and versions."""
     cpuinfo = Path("/proc/cpuinfo")
     models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.exists() else []
@@ -106,7 +106,7 @@ def describe_machine() -> dict[str, str]:
         "processor": f"{len(models)} x {models[0].split(': ')[1]}" if models else platform.processor(),
         "BLAS of NumPy": f"{blas['internal_api']} {blas['version']}, kernel {blas.get('architecture')}",
         "Python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "torch", "scikit-learn", "jax")},
+        **{name: version(name) for name in packages},
     }
 
 

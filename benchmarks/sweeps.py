@@ -32,7 +32,7 @@ from experiments.work import Work
 from stages.pipeline import files
 
 PAGE = Path("benchmarks/sweeps.md")
-WORKERS, ROUNDS, TRIALS, EMPTY, QUEUED = (1, 2, 4), 3, 16, 10_000, 100_000
+WORKERS, ROUNDS, TRIALS, EMPTY, QUEUED = (1, 2, 4), 3, 8, 10_000, 100_000
 SCALING = f"""
 about: short trainings
 base: default
@@ -54,12 +54,12 @@ def main() -> None:
         parts = [
             "# What sweeps cost",
             "Made by `python -m benchmarks.sweeps`; do not edit. What sweeps are: [docs/sweeps.md](../docs/sweeps.md).",
-            table(["machine", ""], describe_machine().items()),
+            table(["machine", ""], describe_machine("numpy", "distributed").items()),
             "## Speed-up",
-            f"{TRIALS} trainings of the default recipe with 4 epochs, without the start of the cluster: median of "
-            f"{ROUNDS} rounds and their range. The efficiency is the time with one worker over n times that with n "
-            "workers; n is the number of cores where that is less. The memory is what a worker has for itself; arrays "
-            "are mapped and shared.",
+            f"{TRIALS} trainings of the default recipe with 4 epochs, each worker bound to a core, without the start "
+            f"of the cluster: median of {ROUNDS} rounds and their range. The efficiency is the time with one worker over "
+            "n times that with n workers; n is the number of cores where that is less. The memory is that of a worker "
+            "alone; arrays are mapped and shared.",
             scaling(read("scaling", SCALING)),
             "## Overhead",
             f"{EMPTY:,} trials that return at once, on {engine.cores()} workers, their rows written as they come: "
@@ -85,7 +85,8 @@ def scaling(of: Plan) -> str:
         for count in WORKERS:
             with engine.local(count) as cluster, Client(cluster) as client:
                 client.wait_for_workers(count)
-                client.run(remote.identity)  # imported before the clock starts
+                for i, worker in enumerate(client.nthreads()):
+                    client.run(bind, i, workers=[worker])
                 start = time.perf_counter()
                 for _ in Work(client, trials, keep_models=False):
                     memory[count] = max(memory.get(count, 0), *client.run(own_memory).values())
@@ -99,6 +100,13 @@ def scaling(of: Plan) -> str:
         )
         rows.append([str(count), time_spread, efficiency, f"{memory[count] / 2**20:.0f}"])
     return table(["workers", "seconds", "efficiency", "MiB per worker"], rows)
+
+
+def bind(number: int) -> None:
+    """Bind the worker that calls it to one core (Linux): else one alone prepares the next batch on another core."""
+    free = sorted(os.sched_getaffinity(0))
+    for thread in psutil.Process().threads():
+        os.sched_setaffinity(thread.id, {free[number % len(free)]})
 
 
 def own_memory() -> int:
@@ -168,8 +176,10 @@ def scheduler() -> Iterator[psutil.Process]:
         while not path.exists():
             time.sleep(0.1)
         os.environ["SCHEDULER"] = files.read_json(path)["address"]
-        yield psutil.Process(process.pid)
-        process.terminate()
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
 
 
 if __name__ == "__main__":

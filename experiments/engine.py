@@ -18,15 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import dask
-from distributed import Client, Future, LocalCluster, as_completed
+from distributed import Client, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 from tqdm import tqdm
 
 from experiments import remote
-from experiments.remote import Done, Identity, Job, Missing, Refusal, work
+from experiments.remote import Done, Failed, Identity, Job, Missing, Refusal, work
 from stages.pipeline import stage
 
 SECONDS = 8  # until a scheduler counts as unreachable
@@ -43,7 +42,7 @@ class Failure:
     """Why a job has no result."""
 
     problem: str  # one line
-    lost: bool  # it may go well the next time: its worker died, say
+    lost: bool  # no fault of the job: the next time it may go well
 
 
 @contextmanager
@@ -57,26 +56,24 @@ def cluster() -> Iterator[Client]:
     address, workers = os.environ.get("SCHEDULER"), os.environ.get("WORKERS")
     if workers and not workers.isdecimal():
         raise ValueError(f"WORKERS must be a whole number, got {workers}")
-    with dask.config.set(SETTINGS):
-        if address:
-            with connect(address) as client:
-                yield client
-        else:
-            with interrupts_held_back():
-                ours = local(int(workers or cores()))
-            with ours, Client(ours) as client:
-                yield client
+    if address:
+        with connect(address) as client:
+            yield client
+    else:
+        with local(int(workers or cores())) as ours, Client(ours) as client:
+            yield client
 
 
 def local(workers: int) -> LocalCluster:
     """Start a cluster of processes that listens on this machine alone. They end with this process, however it ends."""
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",  # any free port
-        silence_logs=logging.CRITICAL,
-    )
+    with dask.config.set(SETTINGS), interrupts_held_back():
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # any free port
+            silence_logs=logging.CRITICAL,
+        )
 
 
 @contextmanager
@@ -96,8 +93,8 @@ def connect(address: str) -> Client:
         if "scheduler_file" in place and not Path(address).is_file():  # Dask would wait for it
             raise OSError("no such file")
         return Client(**place, timeout=SECONDS)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError, RuntimeError: TLS on one side only
+        reason = f"{str(error) or type(error).__name__}".splitlines()[0]
         raise OSError(f"SCHEDULER={address}: no scheduler answers there, {reason}") from None
 
 
@@ -131,70 +128,84 @@ class Engine:
         self.client = client
         self.jobs: dict[str, Job] = {}  # that have no outcome yet, by key
         self.submissions = itertools.count()
-        self.refused: dict[str, str] = {}  # why a worker is not used, by its address
         self.completed = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-        for worker, identity in client.run(remote.identity, on_error="return").items():
-            self.check(worker, identity)
+        if self.check_workers() and not client.nthreads():
+            raise OSError("no worker is left that can be used")
 
-    def check(self, worker: str, identity: Identity | BaseException) -> None:
-        """Refuse a worker that has other code, or another NumPy."""
-        if identity == remote.IDENTITY or worker in self.refused:
-            return
-        if isinstance(identity, BaseException):
-            reason = f"it cannot import the project ({identity}); start it in the project's directory"
-        else:
+    def check_workers(self) -> bool:
+        """Shut down the workers that cannot give the same results; say whether there were any."""
+        found = self.client.run(remote.identity, on_error="return")
+        others = {worker: identity for worker, identity in found.items() if identity != remote.IDENTITY}
+        for worker, identity in others.items():
+            self.refuse(worker, identity)
+        return bool(others)
+
+    def refuse(self, worker: str, identity: Identity | BaseException) -> None:
+        """Shut down a worker that has other code or another NumPy, or cannot work, and say why."""
+        if isinstance(identity, Identity):
             reason = f"it has {identity}, and this program {remote.IDENTITY}; give both the same and start it again"
-        self.refused[worker] = reason
-        tqdm.write(f"worker {worker} is not used: {reason}", file=sys.stderr)
+        else:
+            error = f"{type(identity).__name__}: {identity}".splitlines()[0]
+            reason = f"it failed ({error}); start it in the project's directory, with its environment and disk space"
+        tqdm.write(f"worker {worker} is shut down: {reason}", file=sys.stderr)
+        self.client.retire_workers([worker])
 
     def submit(self, job: Job) -> None:
         """Hand a job to the scheduler."""
         self.jobs[job.key] = job
-        allowed = None
-        if self.refused:
-            allowed = [worker for worker in self.client.nthreads() if worker not in self.refused]
-            if not allowed:
-                raise OSError("no worker is left that can be used")
         key = f"trial-{job.key}-{next(self.submissions)}"  # a new one: a future that is released lives for a while
-        self.completed.add(self.client.submit(work, job, key=key, pure=False, workers=allowed))
+        self.completed.add(self.client.submit(work, job, key=key, pure=False))
 
     def __iter__(self) -> Iterator[list[tuple[str, Done | Failure]]]:
         """Yield outcomes until no job is left. ConnectionError when the scheduler is lost."""
         for batch in self.completed.batches():
-            outcomes = []
+            outcomes, again, lost = [], [], False
             for future, result in batch:
                 _, key, _ = future.key.split("-")
-                outcome = self.outcome(future, result)
+                if future.status == "finished":
+                    outcome = Failure(result.problem, lost=False) if isinstance(result, Failed) else result
+                elif future.status == "error":
+                    outcome = failure(result[1])
+                else:
+                    lost = True
+                    continue
                 future.release()  # or it would run again if the worker that holds it died
+                if isinstance(outcome, (Done, Failure)):
+                    outcomes.append((key, outcome))
+                else:
+                    again.append((key, outcome))
+            for key, _ in outcomes:
+                del self.jobs[key]
+            if outcomes:
+                yield outcomes
+            if lost:
+                raise ConnectionError("the scheduler is lost; the same command resumes")
+            for key, outcome in again:
                 if isinstance(outcome, Missing):
                     self.deliver(outcome)
-                    self.submit(self.jobs[key])
                 elif isinstance(outcome, Refusal):
-                    self.check(outcome.worker, outcome.identity)
-                    self.submit(self.jobs[key])
-                else:
-                    del self.jobs[key]
-                    outcomes.append((key, outcome))
-            yield outcomes
-
-    def outcome(self, future: Future, result: Any) -> Done | Missing | Refusal | Failure:
-        """Return what became of a job."""
-        if future.status == "finished":
-            return result
-        if future.status != "error":
-            raise ConnectionError("the scheduler is lost; the same command resumes")
-        _, error, _ = result
-        if isinstance(error, KilledWorker):
-            died = error.allowed_failures + 1
-            return Failure(f"its worker died {died} times, perhaps because memory ran out", lost=True)
-        if isinstance(error, stage.EXPECTED):
-            return Failure(" ".join(stage.describe(error).splitlines()), not isinstance(error, remote.SETTLED))
-        return Failure(f"{type(error).__name__}: {error}", lost=True)
+                    self.refuse(outcome.worker, outcome.identity)
+                elif not self.check_workers():  # no worker is to blame for an import that failed
+                    raise outcome
+                self.submit(self.jobs[key])
 
     def deliver(self, missing: Missing) -> None:
         """Copy what a worker lacks to its directory, unless another worker there has received it meanwhile."""
         path, run = missing.path, partial(self.client.run, workers=[missing.worker])
-        if any(run(remote.absent, path, missing.sha256).values()):
-            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                run(remote.receive, path, file.name if path.is_dir() else None, file.read_bytes())
-            run(remote.complete, path)
+        try:
+            if any(run(remote.absent, path, missing.sha256).values()):
+                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                    run(remote.receive, path, file.name if path.is_dir() else None, file.read_bytes())
+                run(remote.complete, path)
+        except OSError as error:  # its disk is full, say, or it has just died
+            self.refuse(missing.worker, error)
+
+
+def failure(error: BaseException) -> Failure | ImportError | AttributeError:
+    """Return why a job has failed; the error itself where its worker could not import the project."""
+    if isinstance(error, (ImportError, AttributeError)):
+        return error
+    if isinstance(error, KilledWorker):
+        return Failure(f"its worker died {error.allowed_failures + 1} times, perhaps out of memory", lost=False)
+    problem = stage.describe(error) if isinstance(error, stage.EXPECTED) else f"{type(error).__name__}: {error}"
+    return Failure(" ".join(problem.splitlines()), lost=not isinstance(error, MemoryError))

@@ -35,6 +35,7 @@ from stages.pipeline import params
 from stages.pipeline.yaml_reader import Lines, dotted
 from stages.pipeline.yaml_reader import load as load_yaml
 
+MANY = 10_000  # draws; values of an axis that are listed
 DIGITS = 4  # significant ones, of a number that is drawn: short to read, and the same on every machine
 ELSEWHERE = {
     "train.seed": "`seeds` says how many seeds are run",
@@ -107,7 +108,7 @@ class Plan:
     def columns(self) -> list[str]:
         """The columns of the table of the sweep."""
         rung = ["train.epochs"] if self.sweep.halving else []
-        return [*self.sweep.axes, *rung, *results.SWEPT]
+        return [*self.sweep.axes, *rung, *results.SWEEP_COLUMNS]
 
     def kept(self, count: int) -> int:
         """Return how many of `count` combinations go on to the next rung."""
@@ -159,7 +160,7 @@ class Rung:
         means = self.means()
         return sorted(range(len(means)), key=lambda i: (means[i], i))
 
-    def shown(self) -> str:
+    def best_so_far(self) -> str:
         """Return the least value so far of what is minimized, of any trial."""
         least = min(map(self.plan.objective, self.rows.values()), default=math.inf)
         return f"{100 * least:.2f} %" if self.plan.sweep.minimize == "validation_error" else f"{least:.4f}"
@@ -219,17 +220,24 @@ def load(name: str) -> Plan:
             report(problem, "axes", axis)
         elif base:
             problems += check_axis(axis, values, base.settings, path, lines)
-    drawn = [axis for axis, values in sweep.axes.items() if not isinstance(grid(values), list)]
-    if drawn and sweep.trials is None and not problems:
-        report(f"is needed, the number of combinations to draw, because of {drawn[0]}", "trials")
+    if base and base.settings["preprocess"]["validation_size"] == 0:
+        report(f"{sweep.base} has no validation images, by which a sweep is judged", "base")
+    if 0 in sweep.axes.get("preprocess.validation_size", ()):
+        report("0 leaves no validation images, by which a sweep is judged", "axes", "preprocess.validation_size")
+    if not problems and sweep.trials is None:
+        for axis in [axis for axis, values in sweep.axes.items() if grid(values) is None]:
+            report(f"is needed, the number of combinations to draw, because of {axis}", "trials")
     rungs = sweep.halving.rungs if sweep.halving else []
     if rungs != sorted(set(rungs)):
         report(f"must increase, got {rungs}", "halving", "rungs")
     if problems or base is None:
         raise ValueError("\n".join(dict.fromkeys(problems)))
-    if base.settings["preprocess"]["validation_size"] == 0 and "preprocess.validation_size" not in sweep.axes:
-        raise ValueError(f"base: {sweep.base} has no validation images, by which a sweep is judged ({path})")
-    return Plan(name, sweep, base, combinations(sweep))
+    of = Plan(name, sweep, base, combinations(sweep))
+    for combination in of.combinations:  # each value is accepted, but together they may not be
+        _, problems = recipes.check_settings(applied(base.settings, combination), (), path, {})
+        if problems:
+            raise ValueError("\n".join(f"{combination}: {problem}" for problem in problems))
+    return of
 
 
 def check_axis(axis: str, values: Any, base: Sections, path: Path, lines: Lines) -> list[str]:
@@ -265,7 +273,8 @@ DISTRIBUTIONS = {"uniform": 2, "log_uniform": 2, "integers": 2, "range": 3}
 def problem_of(values: Any) -> str:
     """Return what is wrong with the values of an axis; nothing if they can be used."""
     if isinstance(values, list):
-        return "" if values else "must have at least one value"
+        different = len({repr(value) for value in values}) == len(values)
+        return "" if values and different else f"must have at least one value, and none twice, got {values}"
     kinds = ", ".join(DISTRIBUTIONS)
     if not isinstance(values, dict) or len(values) != 1 or not set(values) <= set(DISTRIBUTIONS):
         return f"must be a list of values, or a mapping of one of {kinds} to numbers, got {values}"
@@ -290,6 +299,8 @@ def grid(values: Any) -> list[Any] | None:
     if isinstance(values, list):
         return values
     ((kind, numbers),) = values.items()
+    if kind == "integers":
+        return list(range(numbers[0], numbers[1] + 1)) if numbers[1] - numbers[0] < MANY else None
     if kind == "range":
         low, high, step = numbers
         count = math.floor((high - low) / step + 1e-9) + 1
@@ -331,10 +342,11 @@ def combinations(sweep: Sweep) -> list[Combination]:
     if sweep.trials is None or size <= sweep.trials:
         return [dict(zip(sweep.axes, values, strict=True)) for values in itertools.product(*finite)]
     found: dict[str, Combination] = {}
-    for combination in drawn(sweep):
+    tries = itertools.islice(drawn(sweep), MANY + 10 * sweep.trials)
+    while len(found) < sweep.trials and (combination := next(tries, None)):
         found.setdefault(repr(combination), combination)
-        if len(found) == sweep.trials:
-            break
+    if len(found) < sweep.trials:
+        raise ValueError(f"trials: {sweep.trials} different combinations could not be drawn, only {len(found)}")
     return list(found.values())
 
 

@@ -16,7 +16,6 @@ from stages.pipeline.checkpoint import Checkpoint
 from stages.train import Settings
 
 CHECKPOINTS = arrays.CACHE / "checkpoints"
-SETTLED = (ValueError, ArithmeticError)  # a trial that raises one of these raises it each time
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,13 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """The settings do not fit, or training has diverged: the job fails on any worker."""
+
+    problem: str  # one line
+
+
+@dataclass(frozen=True)
 class Missing:
     """The worker lacks a file or directory."""
 
@@ -79,7 +85,7 @@ class Refusal:
     worker: str
 
 
-def work(job: Job) -> Done | Missing | Refusal:
+def work(job: Job) -> Done | Failed | Missing | Refusal:
     """Run a job, if its files are here. A job whose worker was killed resumes from its checkpoint."""
     worker = get_worker()
     if job.identity != IDENTITY:
@@ -89,14 +95,20 @@ def work(job: Job) -> Done | Missing | Refusal:
     if job.teacher and absent(job.teacher, job.teacher_sha256):
         return Missing(job.teacher, job.teacher_sha256, worker.address)
     prepared = Prepared(job.arrays, files.read_json(job.arrays / "inputs.json", TrainingInputs))
-    result = run_trial(
-        job.settings,
-        prepared,
-        tested=job.tested,
-        teacher=files.read_arrays(job.teacher) if job.teacher else None,
-        temperature=job.temperature,
-        checkpoint=Checkpoint(CHECKPOINTS / f"{job.key}.npz", f"{job.key} {IDENTITY}"),
-    )
+    teacher = files.read_arrays(job.teacher) if job.teacher else None
+    checkpoint = Checkpoint(CHECKPOINTS / f"{job.key}.npz", f"{job.key} {IDENTITY}")
+    try:
+        result = run_trial(
+            job.settings,
+            prepared,
+            tested=job.tested,
+            teacher=teacher,
+            temperature=job.temperature,
+            checkpoint=checkpoint,
+        )
+    except (ValueError, FloatingPointError) as error:
+        checkpoint.remove()
+        return Failed(" ".join(str(error).splitlines()))
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "network.npz"
         files.write_arrays(path, result.model)

@@ -50,17 +50,17 @@ class Row:
 
 
 OF_SWEEPS, OF_RECIPES = ("worker", "problem"), ("recipe", "test_accuracy", "tta_accuracy")
-COLUMNS, SWEPT = (
+COLUMNS, SWEEP_COLUMNS = (
     [field.name for field in fields(Row) if field.name not in others] for others in (OF_SWEEPS, OF_RECIPES)
 )
 
 
 def read(path: Path = RESULTS) -> list[Row]:
     """Return the rows of results.csv, or of the file of a sweep; none if there is no such file."""
-    if not path.exists():
+    if not path.exists() or len(path.read_bytes().splitlines()) <= 1:  # its rows may have been deleted
         return []
     with files.explained(path):
-        columns = COLUMNS if path == RESULTS else SWEPT
+        columns = COLUMNS if path == RESULTS else SWEEP_COLUMNS
         numbers = ["seed", *(name for name in SCORES if name in columns)]
         return [parse(row, path.stem) for row in files.read_rows(path, columns, numbers)]
 

@@ -9,7 +9,7 @@ its workers. An interrupted sweep loses the trials that were running, and the sa
 
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -42,7 +42,7 @@ def run(of: Plan) -> None:
     Raises ChildProcessError when trials were lost, for then nobody knows which combination is best.
     """
     table, combinations = Table(of), of.combinations
-    print(announcement(of, table), flush=True)
+    print(announcement(of, table.known), flush=True)
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=sum(of.counts()) * of.sweep.seeds, unit="trial", disable=None))
         client = None
@@ -76,7 +76,9 @@ def run_trials(client: Client, trials: list[Trial], table: "Table", bar: "tqdm[A
         report(failures)
         failed += len(failures)
         bar.update(len(outcomes))
-        bar.set_postfix(running=min(len(work.engine.jobs), engine.threads(client)), failed=failed, best=rung.shown())
+        bar.set_postfix(
+            running=min(len(work.engine.jobs), engine.threads(client)), failed=failed, best=rung.best_so_far()
+        )
 
 
 def row_of(trial: Trial, outcome: Done | Failure) -> Row:
@@ -84,28 +86,31 @@ def row_of(trial: Trial, outcome: Done | Failure) -> Row:
     code = remote.IDENTITY.code
     if isinstance(outcome, Done):
         return results.row_of(trial, outcome.result, code, outcome.sha256, outcome.worker)
-    problem = LOST * outcome.lost + outcome.problem
+    problem = LOST + outcome.problem if outcome.lost else outcome.problem
     return Row(trial.recipe, trial.seed, *[None] * len(results.SCORES), code, "", trial.key, problem=problem)
 
 
-def announcement(of: Plan, table: "Table") -> str:
+def announcement(of: Plan, known: Mapping[str, Row]) -> str:
     """Return how many trials there are, how many are finished, and about how long the others take."""
     counts, seeds, base = of.counts(), of.sweep.seeds, of.sweep.base
     combinations = f"{counts[0]} combinations"
     if of.sweep.halving:
         each = ", ".join(f"{count} with {epochs} epochs" for count, epochs in zip(counts, of.rungs, strict=True))
         combinations = f"combinations: {each};"
-    trials = of.trials(of.combinations, of.rungs[0])
-    ahead = [trial for trial in trials if not of.answers(table.known.get(trial.key))]
-    parts = f"{sum(counts) * seeds} trials ({combinations} x {seeds} seed{'s' * (seeds != 1)})"
-    line = f"sweep {of.name}: {parts}, {len(trials) - len(ahead)} finished before"
-    seconds = [row.seconds for row in table.known.values() if row.recipe == base and row.seconds]
-    if not seconds:
-        return f"{line}; how long the others take is not known, because recipe {base} has not been run"
-    epochs = sum(trial.settings["train"]["epochs"] for trial in ahead)
-    epochs += seeds * sum(count * (rung or 0) for count, rung in zip(counts[1:], of.rungs[1:], strict=True))
+    finished, epochs, chosen = 0, 0, of.combinations
+    for count, rung_epochs in zip(counts, of.rungs, strict=True):
+        rung = Rung(of, chosen[:count], rung_epochs, known)  # which ones does not matter for the time
+        finished += len(rung.rows)
+        epochs += sum(trial.settings["train"]["epochs"] for trial in rung.missing())
+        if not rung.missing():
+            chosen = [rung.combinations[i] for i in rung.ranked()]
+    total = f"{sum(counts) * seeds} trials ({combinations} x {seeds} seed{'s' * (seeds != 1)})"
+    line = f"sweep {of.name}: {total}, {finished} finished before"
+    seconds = [row.seconds for row in results.read() if row.recipe == base and row.seconds]
     if not epochs:
         return line
+    if not seconds:
+        return f"{line}; how long the others take is not known, because recipe {base} has not been run"
     estimate = statistics.median(seconds) * epochs / of.base.settings["train"]["epochs"]
     return f"{line}; the others take one core about {duration(estimate)}, if an epoch takes as long as one of {base}"
 
@@ -122,7 +127,7 @@ class Table:
 
     def __init__(self, of: Plan) -> None:
         self.plan, self.path, self.known = of, results.SWEEPS / f"{of.name}.csv", results.finished()
-        self.before = files.read_rows(self.path) if self.path.exists() else []
+        self.before = files.read_rows(self.path) if results.read(self.path) else []
         self.rungs: list[Rung] = []
 
     def begin(self, combinations: Sequence[Combination], epochs: int | None) -> Rung:

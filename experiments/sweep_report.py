@@ -19,6 +19,7 @@ from stages.report import figures
 
 BEST = 10  # combinations in the table
 ACROSS = 3  # panels in a row of the figure
+FEW = 6  # values of an axis that are labeled one by one
 SPREAD = 30  # the greatest of numbers over the least, from which on their scale is logarithmic
 
 HEAD = """# Sweep: {name}
@@ -71,7 +72,7 @@ def write(of: Plan, rungs: Sequence[Rung]) -> str:
     return f"\n{best}\n{command or 'no trial went well'}\n\nFigures: {page}"
 
 
-def percent(of: Plan, values: Sequence[float]) -> str:
+def mean_and_sd(of: Plan, values: Sequence[float]) -> str:
     """Return mean and standard deviation of what is minimized."""
     factor, form = (100, ".2f") if of.sweep.minimize == "validation_error" else (1, ".4f")
     if not np.isfinite(values).all():
@@ -85,14 +86,14 @@ def best_table(of: Plan, rung: Rung, ranked: Sequence[int]) -> str:
     rows, lines = rung.by_combination(), []
     for i in ranked[:BEST]:
         seconds = [row.seconds for row in rows[i] if row.seconds is not None]
-        values = percent(of, [of.objective(row) for row in rows[i]])
+        values = mean_and_sd(of, [of.objective(row) for row in rows[i]])
         axes = [str(cell(value)) for value in rung.combinations[i].values()]
         lines.append([*axes, values, f"{statistics.median(seconds):.1f}" if seconds else ""])
     return table([*of.sweep.axes, NAMES[of.sweep.minimize].lower(), "seconds"], lines)
 
 
 def correlation(lower: Rung, upper: Rung) -> str:
-    """Return a sentence on how well a rung foretells the next one, for the combinations that both have."""
+    """Return a sentence on how well a rung predicts the next one, for the combinations that both have."""
     positions = [lower.combinations.index(each) for each in upper.combinations]
     means = lower.means()
     pairs = [
@@ -154,7 +155,7 @@ def override(value: Any) -> str:
 @figures.styled
 def picture(of: Plan, rung: Rung) -> Figure:
     """What is minimized, over each axis and against seconds; with three axes or more, parallel coordinates, too."""
-    axes = list(of.sweep.axes)
+    axes = [axis for axis in of.sweep.axes if len({repr(each[axis]) for each in rung.combinations}) > 1]
     several = len(axes) >= 3
     across = min(ACROSS, len(axes) + 1)
     rows = -(-(len(axes) + 1) // across)
@@ -167,13 +168,14 @@ def picture(of: Plan, rung: Rung) -> Figure:
     means = {i: statistics.fmean(values[i]) for i in shown}
     best = min(shown, key=lambda i: means[i], default=None)
     for panel, axis in zip(panels, axes, strict=False):
-        x, labels, logarithmic = scale([each[axis] for each in rung.combinations])
+        settings = [each[axis] for each in rung.combinations]
+        x, _, _ = scale(settings)
         for i in shown:
             spread = statistics.stdev(values[i]) if len(values[i]) > 1 else None
             color = figures.RED if i == best else figures.BLUE
             panel.errorbar(x[i], means[i], spread, fmt="o", color=color, markersize=4, elinewidth=0.8, alpha=0.75)
         panel.set_xlabel(axis)
-        label(panel, labels, logarithmic)
+        label(panel, settings)
     seconds = {i: statistics.median(row.seconds or 0 for row in rung.by_combination()[i]) for i in shown}
     for i in shown:
         panels[-1].plot(
@@ -181,8 +183,9 @@ def picture(of: Plan, rung: Rung) -> Figure:
         )
     front = pareto(seconds, means)
     panels[-1].plot([seconds[i] for i in front], [means[i] for i in front], "-", color=figures.GRAY, linewidth=1)
-    panels[-1].set_xlabel("seconds of training; gray: none is faster and better")
-    panels[-1].set_xlim(left=0)
+    panels[-1].set_xlabel("seconds of training")
+    panels[-1].set_title("on the line: none is faster and better", fontsize=9)
+    panels[-1].set_xlim(0, 1.1 * max(seconds.values(), default=1))
     for n, panel in enumerate(panels):
         panel.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
         if n % across == 0:
@@ -190,7 +193,7 @@ def picture(of: Plan, rung: Rung) -> Figure:
     if several:
         parallel(figure.add_subplot(grid[rows, :]), axes, rung, means, best)
     figure.suptitle(
-        f"{of.name}: validation {unit.split(',')[0]}, mean ± sd; the best combination in red", x=0.01, ha="left"
+        f"{of.name}: validation {unit.split(',')[0]}, mean ± sd; the best combination in orange", x=0.01, ha="left"
     )
     return figure
 
@@ -203,13 +206,16 @@ def scale(values: Sequence[Any]) -> tuple[list[float], list[str], bool]:
     return [float(names.index(str(cell(value)))) for value in values], names, False
 
 
-def label(panel: Axes, labels: Sequence[str], logarithmic: bool) -> None:
-    """Set the scale of an axis, or its labels."""
+def label(panel: Axes, values: Sequence[Any]) -> None:
+    """Set the scale of an axis, and label few values, or values that are no numbers, one by one."""
+    places, labels, logarithmic = scale(values)
     if logarithmic:
         panel.set_xscale("log")
-    if labels:
-        panel.set_xticks(range(len(labels)), labels)
-        panel.margins(x=0.2)
+    distinct = sorted(set(places))
+    if labels or len(distinct) <= FEW:
+        panel.set_xticks(distinct, labels or [f"{place:g}" for place in distinct])
+        panel.minorticks_off()
+        panel.margins(x=0.15)
 
 
 def pareto(seconds: dict[int, float], means: dict[int, float]) -> list[int]:

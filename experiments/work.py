@@ -47,7 +47,8 @@ class Work:
             yield outcomes
             for trial, _ in outcomes:
                 for student in self.students.pop(trial.key, []):
-                    self.submit(student)
+                    if student.key in self.directories:  # else its arrays could not be made
+                        self.submit(student)
 
     def prepare(self) -> Outcomes:
         """Make the arrays of all trials, once per variant; return those whose arrays cannot be made."""
@@ -61,7 +62,8 @@ class Work:
                 arrays.prepare(directory, variant[0])
                 self.directories |= {trial.key: directory for trial in variant}
             except stage.EXPECTED as error:
-                failure = Failure(" ".join(stage.describe(error).splitlines()), lost=True)
+                problem = " ".join(stage.describe(error).splitlines())
+                failure = Failure(problem, lost=not isinstance(error, ValueError))
                 failures += [(trial, failure) for trial in variant]
         return failures
 

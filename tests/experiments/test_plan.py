@@ -73,6 +73,7 @@ def test_combinations_at_random_are_all_different_and_no_more_than_there_are(lab
     some = load(f"{axes}trials: 7\n").combinations
     assert len(some) == len(set(map(repr, some))) == 7
     assert len(load(f"{axes}trials: 100\n").combinations) == 9
+    assert len(load("axes: {train.epochs: {integers: [1, 3]}}\ntrials: 10\n").combinations) == 3
 
 
 def test_halving_keeps_the_best_part(lab):
@@ -86,7 +87,7 @@ def test_halving_keeps_the_best_part(lab):
     rung = plan.Rung(of, of.combinations, 2, rows)
     assert rung.missing() == []
     assert rung.ranked() == [1, 3, 0, 2, 4]  # of equals, the earlier
-    assert rung.shown() == "10.00 %"
+    assert rung.best_so_far() == "10.00 %"
     assert {trial.settings["train"]["epochs"] for trial in of.trials(of.combinations, 4)} == {4}
 
 
@@ -133,7 +134,10 @@ def test_a_failed_trial_is_never_the_best(lab):
                 "range to numbers, got {'normal': [0, 0.5]} (F line 3)"
             ],
         ),
-        ("axes: {train.dropout: []}", ["axes.train.dropout: must have at least one value (F line 3)"]),
+        (
+            "axes: {train.dropout: []}",
+            ["axes.train.dropout: must have at least one value, and none twice, got [] (F line 3)"],
+        ),
         (
             "axes: {train.dropout: {uniform: [0, 0.5]}}",
             ["trials: is needed, the number of combinations to draw, because of train.dropout (F line 1)"],
@@ -145,6 +149,21 @@ def test_a_failed_trial_is_never_the_best(lab):
         (
             "axes: {train.epochs: [1, 2]}\nhalving: {rungs: [2, 4], keep: 0.5}",
             ["axes.train.epochs: cannot be an axis: the rungs of `halving` say the epochs (F line 3)"],
+        ),
+        (
+            "axes: {train.epochs: [2, 2]}",
+            ["axes.train.epochs: must have at least one value, and none twice, got [2, 2] (F line 3)"],
+        ),
+        (
+            "axes: {train.dropout: {uniform: [0.10001, 0.10002]}}\ntrials: 3",
+            ["trials: 3 different combinations could not be drawn, only 1"],
+        ),
+        (
+            "axes: {train.augmentation: [null], train.augmentation.shift: [1.0]}",
+            [
+                f"{{'train.augmentation': None, 'train.augmentation.shift': 1.0}}: train.augmentation.{key}: is missing (F)"
+                for key in ("rotation", "scaling", "shear", "elastic")
+            ],
         ),
         ("axes: {train.dropout: [0.1]}\nminimise: loss", ["minimise: unknown, did you mean minimize? (F line 4)"]),
     ],

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import project
 import pytest
+from distributed.scheduler import KilledWorker
 
 from experiments import engine, plan, recipes, remote, results, sweep, sweep_report
 from experiments import run as runner
@@ -191,6 +192,25 @@ def test_a_trial_that_fails_is_a_row_and_the_sweep_goes_on(lab, in_process, caps
     assert "4 finished before" in capsys.readouterr().out
 
 
+def test_a_trial_that_runs_out_of_memory_is_a_row_and_the_sweep_goes_on(lab, in_process, monkeypatch):
+    write("about: ''\nbase: default\naxes: {train.epochs: [1, 2]}\n")
+
+    def work(job):
+        if job.settings["epochs"] == 2:
+            raise MemoryError
+        return remote.work(job)
+
+    monkeypatch.setattr(engine, "work", work)
+    run()
+    assert [line["problem"] for line in table()] == ["", "not enough memory"]
+    assert "| 2 | failed |  |" in (results.SWEEPS / "some.md").read_text()
+
+
+def test_a_trial_that_kills_its_worker_is_a_row_and_the_sweep_goes_on():
+    outcome = engine.failure(KilledWorker("trial", None, 3))
+    assert outcome == engine.Failure("its worker died 4 times, perhaps out of memory", lost=False)
+
+
 def test_halving_trains_the_best_ones_for_longer(lab, in_process, capsys):
     text = SWEEP.replace("seeds: 2", "seeds: 1") + "halving: {rungs: [1, 2, 8], keep: 0.5}\n"
     write(text)
@@ -324,7 +344,7 @@ def test_workers_elsewhere_get_the_arrays_and_those_with_other_code_are_refused(
             client.wait_for_workers(3, timeout=60)
         run()
     _, err = capfd.readouterr()
-    (refusal,) = (line for line in err.splitlines() if "is not used" in line)
+    (refusal,) = (line for line in err.splitlines() if "is shut down" in line)
     assert f"and this program code {results.code_digest()} and NumPy {np.__version__}" in refusal
     rows = results.read(TABLE)
     assert {row.worker for row in rows} == {"near", "far"}
@@ -356,7 +376,7 @@ def test_a_worker_that_comes_later_with_other_code_is_refused(lab, in_process, m
     monkeypatch.setattr(engine, "work", refuse_once)
     run()
     _, err = capfd.readouterr()
-    assert "worker inproc://elsewhere is not used: it has code 0123abcd and NumPy 1.0, and this program" in err
+    assert "worker inproc://elsewhere is shut down: it has code 0123abcd and NumPy 1.0, and this program" in err
     assert sorted(CALLS) == sorted([CALLS[0], *(line["key"] for line in table())])
 
 
@@ -385,15 +405,26 @@ def test_a_lost_trial_is_a_row_that_is_run_again(lab, in_process, monkeypatch, c
 
     def work(job):
         if job.settings["epochs"] == 2:
-            raise MemoryError
+            raise OSError("the network is down")
         return remote.work(job)
 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "work", work)
         with pytest.raises(ChildProcessError, match=r"^1 of 2 trials were lost, so nobody knows the best combination"):
             run()
-    assert [line["problem"] for line in table()] == ["", "lost: not enough memory"]
+    assert [line["problem"] for line in table()] == ["", "lost: the network is down"]
     assert not (results.SWEEPS / "some.md").exists()
     run()
     assert [line["problem"] for line in table()] == ["", ""]
     assert "2 trials (2 combinations x 1 seed), 1 finished before" in capsys.readouterr().out
+
+
+def test_the_docs_show_the_sweep_that_is_in_the_repository():
+    page = (project.ROOT / "docs/sweeps.md").read_text()
+    assert f"```yaml\n{(project.ROOT / 'experiments/sweeps/first.yaml').read_text()}```" in page
+    made = (project.ROOT / "experiments/sweeps/first.md").read_text()
+    table = [line for line in made.splitlines() if line.startswith("| ")]
+    assert len(table) == 8
+    assert "\n".join(table) in page
+    (command,) = (line for line in made.splitlines() if line.startswith("dvc exp run"))
+    assert command in page
