@@ -42,7 +42,7 @@ trials: {TRIALS}
 MANY = f"""
 about: trials that do nothing
 base: default
-axes: {{train.learning_rate: {{uniform: [0.0, 1.0]}}, train.dropout: {{uniform: [0.0, 0.5]}}}}
+axes: {{train.learning_rate: {{uniform: [0.01, 1.0]}}, train.dropout: {{uniform: [0.0, 0.5]}}}}
 trials: {EMPTY}
 """
 
@@ -57,9 +57,9 @@ def main() -> None:
             table(["machine", ""], describe_machine("numpy", "distributed").items()),
             "## Speed-up",
             f"{TRIALS} trainings of the default recipe with 4 epochs, each worker bound to a core, without the start "
-            f"of the cluster: median of {ROUNDS} rounds and their range. The efficiency is the time with one worker over "
-            "n times that with n workers; n is the number of cores where that is less. The memory is that of a worker "
-            "alone; arrays are mapped and shared.",
+            f"of the cluster: median of {ROUNDS} rounds and their range. The efficiency is the time with one worker "
+            "over n times that with n workers; n is the number of cores where that is less. The memory is that of a "
+            "worker alone; arrays are mapped and shared.",
             scaling(read("scaling", SCALING)),
             "## Overhead",
             f"{EMPTY:,} trials that return at once, on {engine.cores()} workers, their rows written as they come: "

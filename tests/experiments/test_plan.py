@@ -161,7 +161,8 @@ def test_a_failed_trial_is_never_the_best(lab):
         (
             "axes: {train.augmentation: [null], train.augmentation.shift: [1.0]}",
             [
-                f"{{'train.augmentation': None, 'train.augmentation.shift': 1.0}}: train.augmentation.{key}: is missing (F)"
+                "{'train.augmentation': None, 'train.augmentation.shift': 1.0}: "
+                f"train.augmentation.{key}: is missing (F)"
                 for key in ("rotation", "scaling", "shear", "elastic")
             ],
         ),
