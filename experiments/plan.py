@@ -110,6 +110,10 @@ class Plan:
         rung = ["train.epochs"] if self.sweep.halving else []
         return [*self.sweep.axes, *rung, *results.SWEEP_COLUMNS]
 
+    def is_logarithmic(self, axis: str) -> bool:
+        """Say whether the values of an axis are spread over magnitudes."""
+        return isinstance(self.sweep.axes[axis], dict) and "log_uniform" in self.sweep.axes[axis]
+
     def kept(self, count: int) -> int:
         """Return how many of `count` combinations go on to the next rung."""
         keep = self.sweep.halving.keep if self.sweep.halving else 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments import results
 from experiments.plan import Plan, Rung, cell
@@ -20,7 +21,6 @@ from stages.report import figures
 BEST = 10  # combinations in the table
 ACROSS = 3  # panels in a row of the figure
 FEW = 6  # values of an axis that are labeled one by one
-SPREAD = 30  # the greatest of numbers over the least, from which on their scale is logarithmic
 
 HEAD = """# Sweep: {name}
 
@@ -168,14 +168,14 @@ def picture(of: Plan, rung: Rung) -> Figure:
     means = {i: statistics.fmean(values[i]) for i in shown}
     best = min(shown, key=lambda i: means[i], default=None)
     for panel, axis in zip(panels, axes, strict=False):
-        settings = [each[axis] for each in rung.combinations]
-        x, _, _ = scale(settings)
+        settings, logarithmic = [each[axis] for each in rung.combinations], of.is_logarithmic(axis)
+        x, _ = scale(settings)
         for i in shown:
             spread = statistics.stdev(values[i]) if len(values[i]) > 1 else None
             color = figures.RED if i == best else figures.BLUE
             panel.errorbar(x[i], means[i], spread, fmt="o", color=color, markersize=4, elinewidth=0.8, alpha=0.75)
         panel.set_xlabel(axis)
-        label(panel, settings)
+        label(panel, settings, logarithmic)
     seconds = {i: statistics.median(row.seconds or 0 for row in rung.by_combination()[i]) for i in shown}
     for i in shown:
         panels[-1].plot(
@@ -191,26 +191,29 @@ def picture(of: Plan, rung: Rung) -> Figure:
         if n % across == 0:
             panel.set_ylabel(f"validation {unit}")
     if several:
-        parallel(figure.add_subplot(grid[rows, :]), axes, rung, means, best)
+        parallel(figure.add_subplot(grid[rows, :]), of, axes, rung, means, best)
     figure.suptitle(
         f"{of.name}: validation {unit.split(',')[0]}, mean ± sd; the best combination in orange", x=0.01, ha="left"
     )
     return figure
 
 
-def scale(values: Sequence[Any]) -> tuple[list[float], list[str], bool]:
-    """Return the positions of values on an axis, labels where they are no numbers, and whether it is logarithmic."""
+def scale(values: Sequence[Any]) -> tuple[list[float], list[str]]:
+    """Return the positions of values on an axis, and labels where they are no numbers."""
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return list(values), [], min(values) > 0 and max(values) / min(values) >= SPREAD
+        return list(values), []
     names = list(dict.fromkeys(str(cell(value)) for value in values))
-    return [float(names.index(str(cell(value)))) for value in values], names, False
+    return [float(names.index(str(cell(value)))) for value in values], names
 
 
-def label(panel: Axes, values: Sequence[Any]) -> None:
+def label(panel: Axes, values: Sequence[Any], logarithmic: bool) -> None:
     """Set the scale of an axis, and label few values, or values that are no numbers, one by one."""
-    places, labels, logarithmic = scale(values)
+    places, labels = scale(values)
     if logarithmic:
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
     distinct = sorted(set(places))
     if labels or len(distinct) <= FEW:
         panel.set_xticks(distinct, labels or [f"{place:g}" for place in distinct])
@@ -227,12 +230,12 @@ def pareto(seconds: dict[int, float], means: dict[int, float]) -> list[int]:
     return front
 
 
-def parallel(panel: Axes, axes: Sequence[str], rung: Rung, means: dict[int, float], best: int | None) -> None:
+def parallel(panel: Axes, of: Plan, axes: Sequence[str], rung: Rung, means: dict[int, float], best: int | None) -> None:
     """Draw a line per combination through its values; the better it is, the darker."""
     places: list[np.ndarray] = []
     for n, axis in enumerate(axes):
-        x, labels, logarithmic = scale([each[axis] for each in rung.combinations])
-        numbers = np.log(x) if logarithmic else np.array(x, dtype=float)
+        x, labels = scale([each[axis] for each in rung.combinations])
+        numbers = np.log(x) if of.is_logarithmic(axis) else np.array(x, dtype=float)
         low, span = numbers.min(), np.ptp(numbers) or 1.0
         places.append((numbers - low) / span)
         ends = (labels[0], labels[-1]) if labels else (f"{min(x):g}", f"{max(x):g}")
@@ -244,7 +247,7 @@ def parallel(panel: Axes, axes: Sequence[str], rung: Rung, means: dict[int, floa
         panel.plot(
             [place[i] for place in places], color=color, alpha=0.1 + 0.9 * (rank / len(order)) ** 3, linewidth=1.2
         )
-    panel.set_xticks(range(len(axes)), axes)
+    panel.set_xticks(range(len(axes)), [axis.replace(".", ".\n") for axis in axes])
     panel.tick_params(axis="x", length=0, pad=14)
     panel.set_yticks([])
     panel.spines[:].set_visible(False)
