@@ -21,6 +21,7 @@ from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster, as_completed
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 from tqdm import tqdm
 
@@ -28,6 +29,7 @@ from experiments import remote
 from experiments.remote import Done, Failed, Identity, Job, Missing, Refusal, work
 from stages.pipeline import stage
 
+LOST = "the scheduler is lost; the same command resumes"
 SECONDS = 8  # until a scheduler counts as unreachable
 SETTINGS = {
     # With another value, a worker holds a job that waits, which is lost with it when the running one kills it.
@@ -56,12 +58,15 @@ def cluster() -> Iterator[Client]:
     address, workers = os.environ.get("SCHEDULER"), os.environ.get("WORKERS")
     if workers and not workers.isdecimal():
         raise ValueError(f"WORKERS must be a whole number, got {workers}")
-    if address:
-        with connect(address) as client:
-            yield client
-    else:
-        with local(int(workers or cores())) as ours, Client(ours) as client:
-            yield client
+    try:
+        if address:
+            with connect(address) as client:
+                yield client
+        else:
+            with local(int(workers or cores())) as ours, Client(ours) as client:
+                yield client
+    except CommClosedError:
+        raise ConnectionError(LOST) from None
 
 
 def local(workers: int) -> LocalCluster:
@@ -108,7 +113,10 @@ def describe(client: Client) -> str:
 
 def threads(client: Client) -> int:
     """Return how many trials run at a time."""
-    return sum(client.nthreads().values())
+    try:
+        return sum(client.nthreads().values())
+    except OSError:
+        raise ConnectionError(LOST) from None
 
 
 def has_dashboard() -> bool:
@@ -179,7 +187,7 @@ class Engine:
             if outcomes:
                 yield outcomes
             if lost:
-                raise ConnectionError("the scheduler is lost; the same command resumes")
+                raise ConnectionError(LOST)
             for key, outcome in again:
                 if isinstance(outcome, Missing):
                     self.deliver(outcome)

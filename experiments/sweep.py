@@ -141,7 +141,7 @@ class Table:
         written = {line["key"] for line in lines}
         others = [line for line in self.before if line["key"] not in written]
         if lines or others:
-            columns = self.plan.columns
+            columns = dict.fromkeys([*self.plan.columns, *(name for line in others for name in line)])
             files.write_rows(self.path, ({name: line.get(name, "") for name in columns} for line in [*lines, *others]))
 
 

@@ -168,11 +168,12 @@ def test_a_table_keeps_the_rows_of_axes_that_were_removed(lab, in_process):
     write()
     run()
     before = {line["key"] for line in table()}
-    write(SWEEP.replace("[0.001, 0.01]", "[0.02]"))
+    write(SWEEP.replace("[0.001, 0.01]", "[0.02]").replace("  train.weight_decay: [0.0001]\n", ""))
     run()
     after = table()
     assert [line["train.learning_rate"] for line in after] == ["0.02"] * 4 + ["0.001"] * 4 + ["0.01"] * 4
     assert {line["key"] for line in after} > before
+    assert [line["train.weight_decay"] for line in after] == [""] * 4 + ["0.0001"] * 8
 
 
 def test_a_trial_that_fails_is_a_row_and_the_sweep_goes_on(lab, in_process, capsys):
