@@ -22,7 +22,7 @@ from distributed import Client
 from tqdm import tqdm
 
 from benchmarks.speed import describe_machine, table
-from experiments import engine, plan, remote, results, sweep
+from experiments import engine, plan, results, sweep
 from experiments.command import command
 from experiments.engine import Engine
 from experiments.plan import Plan
@@ -141,19 +141,7 @@ def scheduler_memory(of: Plan) -> str:
         before = process.memory_info().rss
         queue = Engine(client)
         for i in tqdm(range(QUEUED), unit="trial"):
-            queue.submit(
-                Job(
-                    f"{trial.key}{i}",
-                    trial.settings["train"],
-                    Path("x"),
-                    False,
-                    None,
-                    None,
-                    1.0,
-                    False,
-                    remote.IDENTITY,
-                )
-            )
+            queue.submit(Job(f"{trial.key}{i}", trial.settings["train"], Path("x"), False, None, None, 1.0, False))
         while client.run_on_scheduler(known_tasks) < QUEUED:
             time.sleep(1)
         grown = process.memory_info().rss - before

@@ -135,11 +135,11 @@ class Rung:
     """Combinations that are trained for as many epochs each, and the rows of their trials."""
 
     def __init__(
-        self, of: Plan, combinations: Sequence[Combination], epochs: int | None, known: Mapping[str, Row]
+        self, plan: Plan, combinations: Sequence[Combination], epochs: int | None, known: Mapping[str, Row]
     ) -> None:
-        self.plan, self.combinations, self.epochs = of, list(combinations), epochs
-        self.trials = of.trials(combinations, epochs)  # seed by seed, combination by combination
-        self.rows = {trial.key: known[trial.key] for trial in self.trials if of.answers(known.get(trial.key))}
+        self.plan, self.combinations, self.epochs = plan, list(combinations), epochs
+        self.trials = plan.trials(combinations, epochs)  # seed by seed, combination by combination
+        self.rows = {trial.key: known[trial.key] for trial in self.trials if plan.answers(known.get(trial.key))}
         self.lost: dict[str, Row] = {}
 
     def add(self, row: Row) -> None:
@@ -226,8 +226,10 @@ def load(name: str) -> Plan:
             problems += check_axis(axis, values, base.settings, path, lines)
     if base and base.settings["preprocess"]["validation_size"] == 0:
         report(f"{sweep.base} has no validation images, by which a sweep is judged", "base")
-    if 0 in sweep.axes.get("preprocess.validation_size", ()):
+    if not problems and 0 in (grid(sweep.axes.get("preprocess.validation_size", [])) or ()):
         report("0 leaves no validation images, by which a sweep is judged", "axes", "preprocess.validation_size")
+    if base and base.teacher and not results.model_path(base.teacher).exists():
+        report(f"its teacher has no model yet; run python -m experiments.run {base.teacher.recipe}", "base")
     if not problems and sweep.trials is None:
         for axis in [axis for axis, values in sweep.axes.items() if grid(values) is None]:
             report(f"is needed, the number of combinations to draw, because of {axis}", "trials")
@@ -236,12 +238,12 @@ def load(name: str) -> Plan:
         report(f"must increase, got {rungs}", "halving", "rungs")
     if problems or base is None:
         raise ValueError("\n".join(dict.fromkeys(problems)))
-    of = Plan(name, sweep, base, combinations(sweep))
-    for combination in of.combinations:  # each value is accepted, but together they may not be
+    plan = Plan(name, sweep, base, combinations(sweep))
+    for combination in plan.combinations:  # each value is accepted, but together they may not be
         _, problems = recipes.check_settings(applied(base.settings, combination), (), path, {})
         if problems:
             raise ValueError("\n".join(f"{combination}: {problem}" for problem in problems))
-    return of
+    return plan
 
 
 def check_axis(axis: str, values: Any, base: Sections, path: Path, lines: Lines) -> list[str]:

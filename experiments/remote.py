@@ -49,7 +49,7 @@ class Job:
     teacher_sha256: str | None
     temperature: float
     keep_model: bool  # return the model, not only its digest
-    identity: Identity
+    identity: Identity = IDENTITY  # of the program that made it
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from typing import Any
 from distributed import Client
 from tqdm import tqdm
 
-from experiments import engine, plan, remote, results, sweep_report
+from experiments import engine, remote, results, sweep_report
 from experiments.command import command
 from experiments.engine import Failure
-from experiments.plan import Combination, Plan, Rung
+from experiments.plan import Combination, Plan, Rung, load, names
 from experiments.recipes import Trial
 from experiments.remote import Done
 from experiments.results import LOST, Row
@@ -32,21 +32,21 @@ def main() -> None:
     """Run the sweep that the command line names."""
     with command():
         if len(sys.argv) != 2:
-            raise ValueError(f"name one sweep: make sweep SWEEP=NAME; there are {', '.join(plan.names()) or 'none'}")
-        run(plan.load(sys.argv[1]))
+            raise ValueError(f"name one sweep: make sweep SWEEP=NAME; there are {', '.join(names()) or 'none'}")
+        run(load(sys.argv[1]))
 
 
-def run(of: Plan) -> None:
+def run(plan: Plan) -> None:
     """Run the trials of a plan that have no row yet; write the table, then the page, and show the best combinations.
 
     Raises ChildProcessError when trials were lost, for then nobody knows which combination is best.
     """
-    table, combinations = Table(of), of.combinations
-    print(announcement(of, table.known), flush=True)
+    table, combinations = Table(plan), plan.combinations
+    print(announcement(plan, table.known), flush=True)
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=sum(of.counts()) * of.sweep.seeds, unit="trial", disable=None))
+        bar = stack.enter_context(tqdm(total=sum(plan.counts()) * plan.sweep.seeds, unit="trial", disable=None))
         client = None
-        for epochs in of.rungs:
+        for epochs in plan.rungs:
             rung = table.begin(combinations, epochs)
             bar.update(len(rung.rows))
             missing = rung.missing()
@@ -59,8 +59,8 @@ def run(of: Plan) -> None:
                     f"{lost} of {len(rung.trials)} trials were lost, so nobody knows the best combination; the same "
                     "command runs them again"
                 )
-            combinations = [combinations[i] for i in rung.ranked()[: of.kept(len(combinations))]]
-    print(sweep_report.write(of, table.rungs))
+            combinations = [combinations[i] for i in rung.ranked()[: plan.kept(len(combinations))]]
+    print(sweep_report.write(plan, table.rungs))
 
 
 def run_trials(client: Client, trials: list[Trial], table: "Table", bar: "tqdm[Any]") -> None:
@@ -90,28 +90,28 @@ def row_of(trial: Trial, outcome: Done | Failure) -> Row:
     return Row(trial.recipe, trial.seed, *[None] * len(results.SCORES), code, "", trial.key, problem=problem)
 
 
-def announcement(of: Plan, known: Mapping[str, Row]) -> str:
+def announcement(plan: Plan, known: Mapping[str, Row]) -> str:
     """Return how many trials there are, how many are finished, and about how long the others take."""
-    counts, seeds, base = of.counts(), of.sweep.seeds, of.sweep.base
+    counts, seeds, base = plan.counts(), plan.sweep.seeds, plan.sweep.base
     combinations = f"{counts[0]} combinations"
-    if of.sweep.halving:
-        each = ", ".join(f"{count} with {epochs} epochs" for count, epochs in zip(counts, of.rungs, strict=True))
+    if plan.sweep.halving:
+        each = ", ".join(f"{count} with {epochs} epochs" for count, epochs in zip(counts, plan.rungs, strict=True))
         combinations = f"combinations: {each};"
-    finished, epochs, chosen = 0, 0, of.combinations
-    for count, rung_epochs in zip(counts, of.rungs, strict=True):
-        rung = Rung(of, chosen[:count], rung_epochs, known)  # which ones does not matter for the time
+    finished, epochs, chosen = 0, 0, plan.combinations
+    for count, rung_epochs in zip(counts, plan.rungs, strict=True):
+        rung = Rung(plan, chosen[:count], rung_epochs, known)  # which ones does not matter for the time
         finished += len(rung.rows)
         epochs += sum(trial.settings["train"]["epochs"] for trial in rung.missing())
         if not rung.missing():
             chosen = [rung.combinations[i] for i in rung.ranked()]
     total = f"{sum(counts) * seeds} trials ({combinations} x {seeds} seed{'s' * (seeds != 1)})"
-    line = f"sweep {of.name}: {total}, {finished} finished before"
+    line = f"sweep {plan.name}: {total}, {finished} finished before"
     seconds = [row.seconds for row in results.read() if row.recipe == base and row.seconds]
     if not epochs:
         return line
     if not seconds:
         return f"{line}; how long the others take is not known, because recipe {base} has not been run"
-    estimate = statistics.median(seconds) * epochs / of.base.settings["train"]["epochs"]
+    estimate = statistics.median(seconds) * epochs / plan.base.settings["train"]["epochs"]
     return f"{line}; the others take one core about {duration(estimate)}, if an epoch takes as long as one of {base}"
 
 
@@ -125,8 +125,8 @@ def duration(seconds: float) -> str:
 class Table:
     """The file of a sweep: a row per trial, with a column per axis, in the order of the sweep."""
 
-    def __init__(self, of: Plan) -> None:
-        self.plan, self.path, self.known = of, results.SWEEPS / f"{of.name}.csv", results.finished()
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.path, self.known = plan, results.SWEEPS / f"{plan.name}.csv", results.finished()
         self.before = files.read_rows(self.path) if results.read(self.path) else []
         self.rungs: list[Rung] = []
 

@@ -33,19 +33,19 @@ deviation over the seeds. The test images were not looked at. Code {code}. All t
 NAMES = {"validation_error": "Validation error in percent", "validation_loss": "Validation loss in nats"}
 
 
-def write(of: Plan, rungs: Sequence[Rung]) -> str:
+def write(plan: Plan, rungs: Sequence[Rung]) -> str:
     """Write page and figure of a complete sweep; return what a terminal should show of it."""
-    last, sweep = rungs[-1], of.sweep
+    last, sweep = rungs[-1], plan.sweep
     ranked = last.ranked()
     halving = ""
     if sweep.halving:
         counts = ", ".join(f"{len(rung.combinations)} for {rung.epochs}" for rung in rungs)
         halving = f"; successive halving by epochs, each rung a whole training: {counts} epochs"
     head = HEAD.format(
-        name=of.name,
+        name=plan.name,
         about=sweep.about[:1].upper() + sweep.about[1:].rstrip("."),
         base=sweep.base,
-        combinations=len(of.combinations),
+        combinations=len(plan.combinations),
         axes=" and ".join(sweep.axes),
         seeds="one seed" if sweep.seeds == 1 else f"{sweep.seeds} seeds",
         halving=halving,
@@ -53,11 +53,11 @@ def write(of: Plan, rungs: Sequence[Rung]) -> str:
         code=", ".join(dict.fromkeys(row.code for rung in rungs for row in rung.rows.values())),
         axis=next(iter(sweep.axes)),
     )
-    best = best_table(of, last, ranked)
+    best = best_table(plan, last, ranked)
     parts = [head, "## The best combinations\n", best]
     for lower, upper in pairwise(rungs):
         parts.append(correlation(lower, upper))
-    if command := experiment(of, last, ranked[0]):
+    if command := experiment(plan, last, ranked[0]):
         parts += ["The best one as an experiment of DVC, with the first seed:\n", f"```\n{command}\n```\n"]
         row = last.by_combination()[ranked[0]][0]
         parts.append(f"The SHA-256 of its models/network.npz starts with {row.model}.\n")
@@ -65,31 +65,32 @@ def write(of: Plan, rungs: Sequence[Rung]) -> str:
     if failed:
         reasons = dict.fromkeys(row.problem for row in failed)
         parts.append("\n".join([f"{len(failed)} trials failed:\n", *(f"- {reason}" for reason in reasons), ""]))
-    parts.append(f"![Sweep {of.name}]({of.name}.png)\n")
-    files.write_text(results.SWEEPS / f"{of.name}.md", "\n".join(parts))
-    figures.save(picture(of, last), results.SWEEPS / f"{of.name}.png", 110)
-    page = results.SWEEPS / f"{of.name}.md"
-    return f"\n{best}\n{command or 'no trial went well'}\n\nFigures: {page}"
+    page = results.SWEEPS / f"{plan.name}.md"
+    if several := [rung for rung in rungs if len(rung.combinations) > 1]:
+        figures.save(picture(plan, several[-1]), page.with_suffix(".png"), 110)
+        parts.append(f"![Sweep {plan.name}]({plan.name}.png)\n")
+    files.write_text(page, "\n".join(parts))
+    return f"\n{best}\n{command or 'no trial went well'}\n\nPage: {page}"
 
 
-def mean_and_sd(of: Plan, values: Sequence[float]) -> str:
+def mean_and_sd(plan: Plan, values: Sequence[float]) -> str:
     """Return mean and standard deviation of what is minimized."""
-    factor, form = (100, ".2f") if of.sweep.minimize == "validation_error" else (1, ".4f")
+    factor, form = (100, ".2f") if plan.sweep.minimize == "validation_error" else (1, ".4f")
     if not np.isfinite(values).all():
         return "failed"
     deviation = f" ± {factor * statistics.stdev(values):{form}}" if len(values) > 1 else ""
     return f"{factor * statistics.fmean(values):{form}}{deviation}"
 
 
-def best_table(of: Plan, rung: Rung, ranked: Sequence[int]) -> str:
+def best_table(plan: Plan, rung: Rung, ranked: Sequence[int]) -> str:
     """Return a table of the best combinations."""
     rows, lines = rung.by_combination(), []
     for i in ranked[:BEST]:
         seconds = [row.seconds for row in rows[i] if row.seconds is not None]
-        values = mean_and_sd(of, [of.objective(row) for row in rows[i]])
+        values = mean_and_sd(plan, [plan.objective(row) for row in rows[i]])
         axes = [str(cell(value)) for value in rung.combinations[i].values()]
         lines.append([*axes, values, f"{statistics.median(seconds):.1f}" if seconds else ""])
-    return table([*of.sweep.axes, NAMES[of.sweep.minimize].lower(), "seconds"], lines)
+    return table([*plan.sweep.axes, NAMES[plan.sweep.minimize].lower(), "seconds"], lines)
 
 
 def correlation(lower: Rung, upper: Rung) -> str:
@@ -121,13 +122,13 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def experiment(of: Plan, rung: Rung, i: int) -> str:
+def experiment(plan: Plan, rung: Rung, i: int) -> str:
     """Return the command that runs a combination as an experiment of DVC; nothing if it has failed."""
     if any(row.problem for row in rung.by_combination()[i]):
         return ""
-    if of.base.teacher:
-        return f"# {of.sweep.base} has a teacher, which the pipeline does not know"
-    trial: Trial = rung.trials[i * of.sweep.seeds]
+    if plan.base.teacher:
+        return f"# {plan.sweep.base} has a teacher, which the pipeline does not know"
+    trial: Trial = rung.trials[i * plan.sweep.seeds]
     now, _ = load_yaml(params.PARAMS)
     changes = {
         path: value
@@ -153,34 +154,32 @@ def override(value: Any) -> str:
 
 
 @figures.styled
-def picture(of: Plan, rung: Rung) -> Figure:
+def picture(plan: Plan, rung: Rung) -> Figure:
     """What is minimized, over each axis and against seconds; with three axes or more, parallel coordinates, too."""
-    axes = [axis for axis in of.sweep.axes if len({repr(each[axis]) for each in rung.combinations}) > 1]
+    axes = [axis for axis in plan.sweep.axes if len({repr(each[axis]) for each in rung.combinations}) > 1]
     several = len(axes) >= 3
     across = min(ACROSS, len(axes) + 1)
     rows = -(-(len(axes) + 1) // across)
     figure = Figure(figsize=(3.4 * across, 2.9 * (rows + several)))
     grid = figure.add_gridspec(rows + several, across)
     panels = [figure.add_subplot(grid[n // across, n % across]) for n in range(len(axes) + 1)]
-    factor, unit = (100, "error, %") if of.sweep.minimize == "validation_error" else (1, "loss, nats")
-    values = [[factor * of.objective(row) for row in each] for each in rung.by_combination()]
+    factor, unit = (100, "error, %") if plan.sweep.minimize == "validation_error" else (1, "loss, nats")
+    values = [[factor * plan.objective(row) for row in each] for each in rung.by_combination()]
     shown = [i for i, each in enumerate(values) if np.isfinite(each).all()]
     means = {i: statistics.fmean(values[i]) for i in shown}
     best = min(shown, key=lambda i: means[i], default=None)
+    colors = {i: figures.RED if i == best else figures.BLUE for i in shown}
     for panel, axis in zip(panels, axes, strict=False):
-        settings, logarithmic = [each[axis] for each in rung.combinations], of.is_logarithmic(axis)
+        settings, logarithmic = [each[axis] for each in rung.combinations], plan.is_logarithmic(axis)
         x, _ = scale(settings)
         for i in shown:
             spread = statistics.stdev(values[i]) if len(values[i]) > 1 else None
-            color = figures.RED if i == best else figures.BLUE
-            panel.errorbar(x[i], means[i], spread, fmt="o", color=color, markersize=4, elinewidth=0.8, alpha=0.75)
+            panel.errorbar(x[i], means[i], spread, fmt="o", color=colors[i], markersize=4, elinewidth=0.8, alpha=0.75)
         panel.set_xlabel(axis)
         label(panel, settings, logarithmic)
     seconds = {i: statistics.median(row.seconds or 0 for row in rung.by_combination()[i]) for i in shown}
     for i in shown:
-        panels[-1].plot(
-            seconds[i], means[i], "o", color=figures.RED if i == best else figures.BLUE, markersize=4, alpha=0.75
-        )
+        panels[-1].plot(seconds[i], means[i], "o", color=colors[i], markersize=4, alpha=0.75)
     front = pareto(seconds, means)
     panels[-1].plot([seconds[i] for i in front], [means[i] for i in front], "-", color=figures.GRAY, linewidth=1)
     panels[-1].set_xlabel("seconds of training")
@@ -191,9 +190,9 @@ def picture(of: Plan, rung: Rung) -> Figure:
         if n % across == 0:
             panel.set_ylabel(f"validation {unit}")
     if several:
-        parallel(figure.add_subplot(grid[rows, :]), of, axes, rung, means, best)
+        parallel(figure.add_subplot(grid[rows, :]), plan, axes, rung, means, colors)
     figure.suptitle(
-        f"{of.name}: validation {unit.split(',')[0]}, mean ± sd; the best combination in orange", x=0.01, ha="left"
+        f"{plan.name}: validation {unit.split(',')[0]}, mean ± sd; the best combination in orange", x=0.01, ha="left"
     )
     return figure
 
@@ -230,12 +229,14 @@ def pareto(seconds: dict[int, float], means: dict[int, float]) -> list[int]:
     return front
 
 
-def parallel(panel: Axes, of: Plan, axes: Sequence[str], rung: Rung, means: dict[int, float], best: int | None) -> None:
+def parallel(
+    panel: Axes, plan: Plan, axes: Sequence[str], rung: Rung, means: dict[int, float], colors: dict[int, str]
+) -> None:
     """Draw a line per combination through its values; the better it is, the darker."""
     places: list[np.ndarray] = []
     for n, axis in enumerate(axes):
         x, labels = scale([each[axis] for each in rung.combinations])
-        numbers = np.log(x) if of.is_logarithmic(axis) else np.array(x, dtype=float)
+        numbers = np.log(x) if plan.is_logarithmic(axis) else np.array(x, dtype=float)
         low, span = numbers.min(), np.ptp(numbers) or 1.0
         places.append((numbers - low) / span)
         ends = (labels[0], labels[-1]) if labels else (f"{min(x):g}", f"{max(x):g}")
@@ -243,9 +244,8 @@ def parallel(panel: Axes, of: Plan, axes: Sequence[str], rung: Rung, means: dict
             panel.text(n, height, text, ha="center", va="top" if height < 0 else "bottom", fontsize=8)
     order = sorted(means, key=lambda i: -means[i])
     for rank, i in enumerate(order, 1):
-        color = figures.RED if i == best else figures.BLUE
         panel.plot(
-            [place[i] for place in places], color=color, alpha=0.1 + 0.9 * (rank / len(order)) ** 3, linewidth=1.2
+            [place[i] for place in places], color=colors[i], alpha=0.1 + 0.9 * (rank / len(order)) ** 3, linewidth=1.2
         )
     panel.set_xticks(range(len(axes)), [axis.replace(".", ".\n") for axis in axes])
     panel.tick_params(axis="x", length=0, pad=14)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from experiments import arrays, remote, results
+from experiments import arrays, results
 from experiments.engine import Engine, Failure
 from experiments.recipes import Trial, digest
 from experiments.remote import Done, Job
@@ -88,6 +88,5 @@ class Work:
                 files.digest(teacher) if teacher else None,
                 trial.temperature,
                 self.keep_models,
-                remote.IDENTITY,
             )
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import plan, results
+from experiments import plan, recipes, results
 
 BASE = 'about: ""\nbase: default\n'
 
@@ -32,8 +32,6 @@ def test_lists_and_ranges_make_all_combinations_in_order(lab):
 
 def test_a_trial_has_the_key_of_the_same_trial_of_a_recipe(lab):
     of = load("axes: {train.weight_decay: [0, 1e-3]}\nseeds: 2\n")  # 0 is 0.0
-    from experiments import recipes
-
     of_recipe = [trial.key for trial in recipes.load()[1] if trial.recipe == "no-decay"]
     assert [trial.key for trial in of.trials(of.combinations)][:2] == of_recipe
 
@@ -166,6 +164,19 @@ def test_a_failed_trial_is_never_the_best(lab):
                 for key in ("rotation", "scaling", "shear", "elastic")
             ],
         ),
+        (
+            "axes: {preprocess.validation_size: 5}",
+            [
+                "axes.preprocess.validation_size: must be a list of values, or a mapping of one of uniform, "
+                "log_uniform, integers, range to numbers, got 5 (F line 3)"
+            ],
+        ),
+        (
+            "axes: {preprocess.validation_size: [0, 50]}",
+            [
+                "axes.preprocess.validation_size: 0 leaves no validation images, by which a sweep is judged (F line 3)",
+            ],
+        ),
         ("axes: {train.dropout: [0.1]}\nminimise: loss", ["minimise: unknown, did you mean minimize? (F line 4)"]),
     ],
 )
@@ -182,6 +193,12 @@ def test_unknown_names_are_suggested(lab):
         plan.load("some")
     with pytest.raises(ValueError, match=r"experiments/sweeps/sone\.yaml: no such file; did you mean some\?"):
         plan.load("sone")
+
+
+def test_a_base_whose_teacher_has_no_model_is_refused(lab):
+    write("about: ''\nbase: student\naxes: {train.dropout: [0.1]}\n")
+    with pytest.raises(ValueError, match=r"its teacher has no model yet; run python -m experiments\.run teacher"):
+        plan.load("some")
 
 
 def test_a_base_without_validation_images_is_refused(lab):

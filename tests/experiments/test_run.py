@@ -10,6 +10,7 @@ from pathlib import Path
 
 import project
 import pytest
+from processes import wait_for, workers
 
 from experiments import arrays, engine, recipes, results
 from experiments import run as runner
@@ -49,23 +50,6 @@ def start(lab):
     for process in processes:
         process.kill()
         process.communicate(timeout=120)
-
-
-def wait_for(condition):
-    """Return what the condition returns as soon as that is something."""
-    for _ in range(600):
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
-
-
-def workers(process):
-    """The ids of the processes of the pool."""
-    found = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
 
 
 def alive(pid):

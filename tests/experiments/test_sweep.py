@@ -12,6 +12,7 @@ import numpy as np
 import project
 import pytest
 from distributed.scheduler import KilledWorker
+from processes import wait_for, workers
 
 from experiments import engine, plan, recipes, remote, results, sweep, sweep_report
 from experiments import run as runner
@@ -48,15 +49,6 @@ def table(path=TABLE):
         {key: value for key, value in line.items() if key not in ("seconds", "worker")}
         for line in files.read_rows(path)
     ]
-
-
-def wait_for(condition):
-    """Return what the condition returns as soon as that is something."""
-    for _ in range(1200):
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
 
 
 def lines():
@@ -111,15 +103,15 @@ def worker(directory=".", name="one", **variables):
 
 def test_any_number_of_workers_gives_the_same_table(lab):
     tables = []
-    for workers in "124":
-        write(name=f"with{workers}")
+    for count in "124":
+        write(name=f"with{count}")
         for path in results.SWEEPS.glob("*.csv"):
             path.rename(path.with_suffix(".done"))  # or nothing would be run
-        done = project.run(lab, "python", "-m", "experiments.sweep", f"with{workers}", WORKERS=workers)
+        done = project.run(lab, "python", "-m", "experiments.sweep", f"with{count}", WORKERS=count)
         assert done.returncode == 0, done.stderr
-        assert f"sweep with{workers}: 8 trials (4 combinations x 2 seeds), 0 finished before" in done.stdout
-        assert f"{workers} worker" in done.stdout
-        tables.append(table(results.SWEEPS / f"with{workers}.csv"))
+        assert f"sweep with{count}: 8 trials (4 combinations x 2 seeds), 0 finished before" in done.stdout
+        assert f"{count} worker" in done.stdout
+        tables.append(table(results.SWEEPS / f"with{count}.csv"))
     assert tables[0] == tables[1] == tables[2]
     assert [line["train.hidden"] for line in tables[0]] == ["[16]"] * 2 + ["[8, 8]"] * 2 + ["[16]"] * 2 + ["[8, 8]"] * 2
     assert [line["seed"] for line in tables[0]] == ["0", "1"] * 4
@@ -258,6 +250,10 @@ def test_the_page_shows_the_best_and_how_to_run_it(lab, in_process, capsys):
     assert first in out
     assert f"starts with {rows[2 * best].model}" in page
     assert (results.SWEEPS / "some.png").stat().st_size > 20_000
+    write("about: ''\nbase: default\naxes: {train.learning_rate: [0.001]}\n", "single")
+    run("single")  # one combination makes no figure
+    assert not (results.SWEEPS / "single.png").exists()
+    assert ".png" not in (results.SWEEPS / "single.md").read_text()
 
 
 def test_the_best_one_becomes_an_experiment_of_dvc_with_the_same_model(copy, monkeypatch):
@@ -299,10 +295,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_its_trial_resumes(lab):
     checkpoints = lab / remote.CHECKPOINTS
     with started("experiments.sweep", "some", WORKERS="1") as process:
         (path,) = wait_for(lambda: list(checkpoints.glob("*.npz")) if checkpoints.exists() else [])
-        children = subprocess.run(
-            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
-        ).stdout
-        (pid,) = (int(line.split()[0]) for line in children.splitlines() if "spawn_main" in line)
+        (pid,) = workers(process)
         os.kill(pid, signal.SIGKILL)
         _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
