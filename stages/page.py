@@ -1,6 +1,5 @@
 """Make the page on which one draws a digit and looks inside the network: one file that needs nothing else."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +11,8 @@ from stages.dataset import idx
 from stages.dataset.arrays import check_examples, prepare
 from stages.dataset.likeness import closest, directions
 from stages.dataset.records import RawDataset, TrainingInputs, check_model
-from stages.nn.frequencies import LowFrequencies, choose_inputs
 from stages.nn.losses import softmax
-from stages.nn.network import Network, from_arrays, multilayer_perceptron
-from stages.nn.snapshots import dequantize
+from stages.nn.network import Network, from_arrays
 from stages.pipeline import files, stage
 from stages.pipeline.params import Fraction
 from stages.report import metrics
@@ -28,7 +25,6 @@ INPUTS = Path("data/processed/inputs.json")
 VALIDATION_IMAGES = Path("data/processed/validation_images.npy")
 VALIDATION_TARGETS = Path("data/processed/validation_targets.npy")
 MODEL = Path("models/network.npz")
-EPOCHS = Path("models/epochs.npz")
 HISTORY = Path("reports/history.csv")
 PREDICTIONS = Path("reports/predictions.csv")
 THRESHOLDS = Path("reports/thresholds.json")
@@ -76,7 +72,6 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
             "mean": model.mean,
             "std": model.std,
         },
-        "snapshots": snapshots(arrays, model.image_shape, validation),
         "confusion": metrics.confusion(actual, predicted, len(model.classes)).tolist(),
         "history": {name: [float(row[name]) if row[name] else None for row in history] for name in ("epoch", *scores)},
         "tests": {"count": len(images)},
@@ -110,32 +105,6 @@ def validation_split(network: Network) -> Split:
     targets = files.read_array(VALIDATION_TARGETS, (None, network.dense[-1].outputs), sha256[VALIDATION_TARGETS.name])
     check_examples(images, targets, VALIDATION_IMAGES)
     return images, targets.argmax(axis=1)
-
-
-def snapshots(model: Mapping[str, Any], shape: tuple[int, int], validation: Split) -> dict[str, Any]:
-    """Return models/epochs.npz as the page takes it, and the accuracy of each network on the validation images.
-
-    Where the first layers are on low frequencies, the waves come with them, (rows, k) and (columns, l), so that the
-    page can fold these layers.
-    """
-    arrays, (images, labels) = files.read_arrays(EPOCHS), validation
-    with files.explained(EPOCHS), threadpool_limits(1, user_api="blas"):
-        on_pixels = from_arrays(model)
-        epochs, frequencies = arrays["epochs"], int(arrays["frequencies"])
-        if epochs.dtype.kind not in "iu":
-            raise ValueError("epochs must be integers")
-        inputs = choose_inputs(shape, frequencies or None, on_pixels.arithmetic)
-        network = multilayer_perceptron([inputs.F, *(layer.outputs for layer in on_pixels.dense)])
-        networks = []
-        for epoch, numbers, units in zip(epochs.tolist(), arrays["numbers"], arrays["units"], strict=True):
-            dequantize(network, numbers, units)
-            on_pixels.load(network.parameters() | {"W1": inputs.fold(network.dense[0].W)})
-            accuracy = round(metrics.accuracy(on_pixels.predict(images), labels), 4) if len(images) else None
-            packed = {"numbers": as_text(numbers.tobytes()), "units": units.tolist()}
-            networks.append({"epoch": epoch, **packed, "accuracy": accuracy})
-    waves = inputs.waves(shape) if isinstance(inputs, LowFrequencies) else ()
-    texts = [as_text(wave.T.astype("<f8").tobytes()) for wave in waves]
-    return {"frequencies": frequencies, "waves": texts, "networks": networks}
 
 
 def thresholds(

@@ -1,7 +1,7 @@
 """Fit the network to the training digits."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -27,7 +27,6 @@ from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import OPTIMIZERS, Momentum
 from stages.nn.schedules import SCHEDULES
-from stages.nn.snapshots import epochs_to_keep, quantize
 from stages.nn.training import diverged, fit
 from stages.pipeline import files, stage
 from stages.pipeline.checkpoint import Checkpoint, key_of
@@ -93,13 +92,12 @@ class Trained:
     """A network after an epoch."""
 
     network: Network  # on pixels
-    learned: Network  # the same on what it learned from
     row: dict[str, Any]  # of the history
     state: Mapping[str, np.ndarray]  # what `learn` needs to resume here
 
 
 def train(**settings: Unpack[Settings]) -> None:
-    """Train on data/processed; write network.npz and epochs.npz in models/, history.csv, validation.json in reports/.
+    """Train on data/processed; write models/network.npz, reports/history.csv and reports/validation.json.
 
     A run that was killed is resumed by the next one with the same parameters, data and code, to the same bytes.
     """
@@ -113,25 +111,16 @@ def train(**settings: Unpack[Settings]) -> None:
         threadpool_limits(settings["blas_threads"], user_api="blas"),
         tqdm(initial=len(history), total=epochs, unit="epoch", disable=None, desc="train") as bar,
     ):
-        if state:
-            snapshots = list(zip(state["numbers"], state["units"], strict=True))
-        else:
-            _, network, _ = untrained(data, settings)
-            snapshots = [quantize(network)]
         for trained in learn(data, settings, state=state):
             history.append(trained.row)
-            if len(history) in epochs_to_keep(epochs):
-                snapshots.append(quantize(trained.learned))
             if len(history) < epochs:
-                checkpoint.save({**trained.state, **stacked(snapshots), "history": json.dumps(history)})
+                checkpoint.save({**trained.state, "history": json.dumps(history)})
             bar.update()
             bar.set_postfix(summary(trained.row))
 
     files.write_rows("reports/history.csv", history)
     scores = {key: trained.row[key] for key in ("validation_accuracy", "validation_loss")}
     files.write_json("reports/validation.json", {key: value for key, value in scores.items() if value is not None})
-    described = {"epochs": epochs_to_keep(epochs), "frequencies": settings["frequencies"] or 0}
-    files.write_arrays("models/epochs.npz", {**described, **stacked(snapshots)})
     files.write_arrays("models/network.npz", model_arrays(trained.network, settings, inputs))
     checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in summary(trained.row).items()))
@@ -195,7 +184,7 @@ def learn(
             **score(network, *validation, "validation", epoch.number),
         }
         on_pixels.load(network.parameters() | {"W1": inputs.fold(network.dense[0].W)})
-        yield Trained(on_pixels, network, row, epoch.state)
+        yield Trained(on_pixels, row, epoch.state)
 
 
 def untrained(data: Data, settings: Settings) -> tuple[Inputs, Network, Network]:
@@ -217,12 +206,6 @@ def untrained(data: Data, settings: Settings) -> tuple[Inputs, Network, Network]
     on_pixels.initialize(INITIALIZERS[settings["initializer"]], random_stream(settings["seed"], WEIGHTS))
     network.load(on_pixels.parameters() | {"W1": inputs.project(on_pixels.dense[0].W)})
     return inputs, network, on_pixels
-
-
-def stacked(snapshots: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the numbers (n, P) and the units (n, 2 layers) of n snapshots, by name."""
-    numbers, units = zip(*snapshots, strict=True)
-    return {"numbers": np.stack(numbers), "units": np.stack(units)}
 
 
 def model_arrays(network: Network, settings: Settings, inputs: TrainingInputs) -> dict[str, Any]:

@@ -11,5 +11,5 @@ Throughout this package:
     theta, grad     all W and b of a network as one vector, and its gradient dL/dtheta        (P,)
 
 Read it in this order: layers, losses, network, optimizers, schedules, training; then exact, which makes the results the
-same on every machine, frequencies, which makes training faster, and snapshots, which keeps the network of a few epochs.
+same on every machine, and frequencies, which makes training faster.
 """

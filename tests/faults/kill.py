@@ -346,7 +346,7 @@ def resumed(directory, ledger, kills, epochs, optimizers, rng):
     root = directory / "resumed"
     project.make(root)
     checkpoint = root / "models/checkpoint.npz"
-    names = ("models/network.npz", "models/epochs.npz", "reports/history.csv", "reports/validation.json")
+    names = ("models/network.npz", "reports/history.csv", "reports/validation.json")
     results = [root / name for name in names]
     for optimizer in optimizers:
         project.set_params(root, {"train": {**EVERYTHING, "optimizer": optimizer, "epochs": epochs}})

@@ -17,11 +17,9 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 
 from stages.dataset import arrays, idx, likeness, photos
-from stages.nn.exact import EXACT, FAST
-from stages.nn.frequencies import LowFrequencies, choose_inputs
+from stages.nn.exact import EXACT
 from stages.nn.losses import softmax
 from stages.nn.network import from_arrays, multilayer_perceptron
-from stages.nn.snapshots import dequantize
 from stages.page import page as make_page
 from stages.pipeline import files
 
@@ -42,7 +40,6 @@ def mnist(tmp_path_factory):
     made = (
         "data/processed/validation_images.npy",
         "models/network.npz",
-        "models/epochs.npz",
         "reports/predictions.csv",
     )
     if not all((project.ROOT / name).exists() for name in (PICTURES, *made)):
@@ -397,116 +394,6 @@ def test_a_chosen_neuron_stays_while_one_draws(page):
     assert text(page, "inspector").startswith("Neuron 5\n")
 
 
-# Replay the training
-
-
-def earlier_networks(root):
-    """The networks of models/epochs.npz by epoch, on pixels."""
-    model, saved = (files.read_arrays(root / f"models/{name}.npz") for name in ("network", "epochs"))
-    final = from_arrays(model)
-    shape = tuple(model["image_shape"].tolist())
-    inputs = choose_inputs(shape, int(saved["frequencies"]) or None, final.arithmetic)
-    small = multilayer_perceptron([inputs.F, *(layer.outputs for layer in final.dense)])
-    networks = {}
-    for epoch, numbers, units in zip(saved["epochs"].tolist(), saved["numbers"], saved["units"], strict=True):
-        dequantize(small, numbers, units)
-        folded = inputs.fold(small.dense[0].W).astype(np.float32)
-        networks[epoch] = from_arrays({**model, **small.parameters(), "W1": folded})
-    return networks
-
-
-@pytest.mark.parametrize("name", ["finished", "mnist"])
-def test_earlier_networks_answer_as_in_numpy_bit_for_bit(driver, request, name):
-    root = request.getfixturevalue(name)
-    page = opened(driver, root)
-    images = idx.read(root / PICTURES)
-    index = page.execute_script("return tests.index.slice(0, 50);")
-    networks = earlier_networks(root)
-    assert len(networks) >= 4
-    for position, network in enumerate(networks.values()):
-        page.execute_script("replay(arguments[0]);", position)
-        for n, (logits, probabilities) in zip(index, page.execute_script(LOGITS)[:50], strict=True):
-            expected = network.predict(prepared(root, images[n : n + 1]))
-            assert same_bits(expected, logits)
-            assert same_bits(softmax(expected, network.arithmetic), probabilities)
-
-
-@pytest.mark.parametrize("shape", [(28, 28), (9, 12), (1, 20), (20, 1)])
-@pytest.mark.parametrize("frequencies", [1, 5, 40])
-@pytest.mark.parametrize("arithmetic", [EXACT, FAST], ids=["exact", "fast"])
-def test_weights_on_low_frequencies_are_folded_as_in_numpy(page, shape, frequencies, arithmetic):
-    low = LowFrequencies(shape, frequencies, arithmetic)
-    W = np.random.default_rng(0).standard_normal((low.F, 3)).astype(np.float32)
-    down, across = (wave.T.ravel().tolist() for wave in low.waves(shape))
-    script = f"""
-    const [W, [rows, columns], frequencies, down, across, exact] = arguments;
-    const waves = {{ rows, columns, frequencies, down: Float64Array.from(down), across: Float64Array.from(across) }};
-    return ({BITS})(fold(Float32Array.from(W), waves, exact ? rounded : (a) => Float64Array.from(a)));
-    """
-    seen = page.execute_script(script, W.ravel().tolist(), shape, frequencies, down, across, arithmetic is EXACT)
-    folded = low.fold(W).astype(np.float32)
-    if arithmetic is EXACT:
-        assert same_bits(folded, seen)
-    else:
-        np.testing.assert_allclose(np.array(seen, np.uint32).view("<f8"), folded.ravel(), rtol=1e-6, atol=1e-7)
-
-
-def test_the_slider_replays_the_training_for_what_was_drawn(page, finished):
-    draw(page, strokes.strokes("2", "in the middle"))
-    x = np.array([shown(page, "x")], np.float32)
-    networks = [
-        *earlier_networks(finished).items(),
-        (8, from_arrays(files.read_arrays(finished / "models/network.npz"))),
-    ]
-    assert [epoch for epoch, _ in networks] == [0, 1, 2, 3, 5, 8]
-    tile = "return document.querySelector('#neurons canvas').toDataURL();"
-    drawn, weights = shown(page, "image"), set()
-    sliders = page.find_elements(By.CSS_SELECTOR, ".epochs input")
-    for slider in sliders:
-        page.execute_script("arguments[0].focus();", slider)
-        press(page, Keys.HOME)
-        for position, (epoch, network) in enumerate(networks):
-            assert [int(other.get_property("value")) for other in sliders] == [position, position]
-            (p,) = softmax(network.predict(x), network.arithmetic)
-            bars = [numbers(value.text)[0] for value in page.find_elements(By.CSS_SELECTOR, "#bars .value")]
-            np.testing.assert_allclose(bars, 100 * p, atol=0.06)
-            assert shown(page, "result.trace[0].y") == pytest.approx(network.layers[1].y[0].tolist(), abs=1e-6)
-            said = slider.get_attribute("aria-valuetext")
-            assert said.startswith(f"After {epoch} of 8 epochs, " if epoch else "Before training, ")
-            assert ("rounded to 8 bits" in said) == (epoch < 8)
-            assert ("the exact network" in said) == (epoch == 8)
-            weights.add(page.execute_script(tile))
-            press(page, Keys.ARROW_RIGHT)
-    assert shown(page, "image") == drawn
-    assert len(weights) == len(networks)
-
-
-def test_an_earlier_network_answers_what_comes_next(page, finished):
-    network = earlier_networks(finished)[1]
-    page.execute_script("replay(1);")
-    page.find_element(By.CSS_SELECTOR, "#gallery button").click()
-    settle(page)
-    rest(page)
-    logits = network.predict(np.array([shown(page, "x")], np.float32))
-    assert shown(page, "result.logits") == logits[0].tolist()
-    announced = page.find_element(By.ID, "announcement").get_attribute("textContent")
-    assert announced.startswith(f"{text(page, 'origin')}. After 1 of 8 epochs. ")
-    for unit in page.find_elements(By.CSS_SELECTOR, "#classes button")[:3]:
-        page.execute_script("arguments[0].focus();", unit)
-        first = page.find_element(By.CSS_SELECTOR, ".formula").text
-        assert numbers(first)[-1] == pytest.approx(logits[0, page.execute_script("return inspected().k;")], abs=6e-4)
-
-
-def test_the_accuracy_of_every_network_is_that_on_the_validation_images(page, finished):
-    images, targets = (np.load(finished / f"data/processed/validation_{part}.npy") for part in ("images", "targets"))
-    networks = [*earlier_networks(finished).values(), from_arrays(files.read_arrays(finished / "models/network.npz"))]
-    for position, network in enumerate(networks):
-        accuracy = np.mean(network.predict(images).argmax(axis=1) == targets.argmax(axis=1))
-        page.execute_script("replay(arguments[0]);", position)
-        for note in page.find_elements(By.CSS_SELECTOR, ".epochs .note"):
-            assert note.text.endswith(f"; {100 * accuracy:.1f} % of the validation images right.")
-
-
 # Look at the mistakes
 
 
@@ -602,18 +489,15 @@ def test_the_page_shows_any_network(driver, copy, name):
         result = page.execute_script("return shown.result.trace[inspected().layer].z[inspected().k];")
         first = page.find_element(By.CSS_SELECTOR, ".formula").text
         assert numbers(first)[-1] == pytest.approx(result, abs=6e-4)
+    network = from_arrays(files.read_arrays(copy / "models/network.npz"))
     x = np.array([shown(page, "x")], np.float32)
-    for position, network in enumerate(earlier_networks(copy).values()):
-        page.execute_script("replay(arguments[0]);", position)
-        np.testing.assert_allclose(shown(page, "result.logits"), network.predict(x)[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(shown(page, "result.logits"), network.predict(x)[0], rtol=1e-4, atol=1e-5)
     if name == "no hidden layer":
         assert "bit for bit" in text(page, "exactness")
         assert "neuron" not in text(page, "think")
     else:
         assert "last digits here differ" in text(page, "exactness")
         assert "Every image gets an answer" in text(page, "threshold")
-        notes = page.find_elements(By.CSS_SELECTOR, ".epochs .note")
-        assert [note.text for note in notes] == ["After 5 of 8 epochs, weights rounded to 8 bits."] * 2
     assert page.get_log("browser") == []
 
 
@@ -653,7 +537,6 @@ def test_everything_is_reached_by_keyboard(page):
     names = " ".join(reached).split()
     for name in ("pad", "undo", "clear", "samples", "classes", "neurons", "nearest", "confusion", "gallery", "curves"):
         assert name in names, f"Tab does not reach {name}"
-    assert names.count("epoch") == 2
     assert {"#draw", "#think", "#mistakes", "#training", "actual", "predicted", "which", "from", "to", "order"} <= {
         *names
     }
@@ -693,8 +576,6 @@ def test_no_request_no_error_and_no_sideways_scrolling(driver, request, size, sc
     page.find_elements(By.CSS_SELECTOR, "#neurons button")[3].click()
     page.find_elements(By.CSS_SELECTOR, "#confusion button")[12].click()
     page.execute_script("showTest(0);")
-    for position in range(page.execute_script("return earlier.length;")):
-        page.execute_script("replay(arguments[0]);", position)
     rest(page)
     assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth;")
     assert page.get_log("browser") == []

@@ -17,7 +17,7 @@ from stages.train import train
 
 STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page, predict)}
 IMAGES = "data/processed/train_images.npy"
-MODEL, EPOCHS = "models/network.npz", "models/epochs.npz"
+MODEL = "models/network.npz"
 
 
 @pytest.fixture
@@ -94,26 +94,6 @@ def test_a_stage_rejects_a_malformed_model(here, name, changes, message):
 def test_evaluate_rejects_a_model_whose_parts_do_not_fit_together(here, changes, message):
     change_arrays(MODEL, **changes)
     rejects(here, "evaluate", MODEL, message)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"numbers": None}, "numbers"),
-        ({"frequencies": None}, "frequencies"),
-        ({"frequencies": np.array(15)}, "a snapshot must have "),
-        ({"frequencies": np.array(-1)}, ""),
-        ({"frequencies": np.array([16, 16])}, ""),
-        ({"epochs": np.arange(4)}, ""),
-        ({"epochs": np.array([0, 1, 2, 3, np.nan])}, "epochs must be integers"),
-        ({"numbers": np.zeros((5, 3), np.int8)}, "a snapshot must have "),
-        ({"units": np.full((5, 4), np.nan)}, "a snapshot must have 4 finite units"),
-        ({"units": np.full((5, 4), 1e300)}, "finite"),
-    ],
-)
-def test_the_page_rejects_malformed_networks_of_earlier_epochs(here, changes, message):
-    change_arrays(EPOCHS, **changes)
-    rejects(here, "page", EPOCHS, message)
 
 
 @pytest.mark.parametrize(

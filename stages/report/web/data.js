@@ -30,10 +30,9 @@ function unpack(packed, count, size) {
 }
 
 const { model, tests } = data;
-const trained = new Network(
+const network = new Network(
   model.layers.map(({ W, b }) => ({ W: floats(W), b: floats(b) })),
   model.activation,
   model.arithmetic === "exact",
 );
-let network = trained; // or that of an earlier epoch
 const images = unpack(bytes(tests.images), tests.index.length, model.rows * model.columns);

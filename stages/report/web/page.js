@@ -100,8 +100,7 @@ function origin() {
 }
 
 function spoken() {
-  const earlier = network === trained ? "" : moment();
-  return [origin(), earlier, verdict()].filter(Boolean).join(". ");
+  return [origin(), verdict()].filter(Boolean).join(". ");
 }
 
 function showSteps() {
@@ -176,7 +175,7 @@ document.addEventListener("keydown", (event) => {
   else sample(Number(event.key));
 });
 
-const sizes = [trained.layers[0].inputs, ...trained.layers.map((layer) => layer.outputs)].join("\u2013");
+const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
 const right = sum(data.confusion.map((row, k) => row[k]));
 byId("summary").textContent =
   `${data.title}: a ${sizes} network written in NumPy, which is right on ` +
@@ -197,5 +196,4 @@ byId("threshold").textContent = !validation
     `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
     `${validation - withheld} others are wrong.`;
 
-showEpoch();
 update();

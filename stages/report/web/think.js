@@ -3,13 +3,12 @@
 "use strict";
 
 const LISTED = 6; // neurons listed for and against a class; the others are one line
-const last = trained.layers.length - 1;
-const hidden = last > 0 ? trained.layers[0].outputs : 0;
+const last = network.layers.length - 1;
+const hidden = last > 0 ? network.layers[0].outputs : 0;
 let pinned = null; // what the inspector shows: { layer, k }; null for the answer
 let previewed = null; // what the pointer or the focus is on
 
-const weightsOfNeurons = () => Array.from({ length: hidden }, (_, j) => column(network.layers[0], j));
-let neuronImages = weightsOfNeurons();
+const neuronImages = Array.from({ length: hidden }, (_, j) => column(network.layers[0], j));
 
 const classTiles = model.classes.map((name, k) => {
   const bar = element("span", { className: "bar" });
@@ -62,12 +61,6 @@ function watch(tile, unit) {
 
 function same(a, b) {
   return Boolean(a && b) && a.layer === b.layer && a.k === b.k;
-}
-
-// Repaints the tiles after a change of the network.
-function showWeights() {
-  neuronImages = weightsOfNeurons();
-  for (const canvas of byId("neurons").querySelectorAll("canvas")) canvas.repaint(canvas);
 }
 
 // What the inspector shows: what the pointer is on, or what was chosen, or else the answer.
