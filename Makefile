@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test everywhere doctor faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify predict test everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,9 +23,6 @@ test: .venv/installed  ## run the tests
 
 everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tools.everywhere
-
-doctor: .venv/installed  ## find what a crash or a failing disk broke, and show how to repair it
-	@python -m tools.doctor
 
 faults: .venv/installed  ## inject faults at every point of the pipeline and report what survives (35 minutes)
 	python tests/faults/run.py --report tests/faults/report.md
@@ -91,17 +88,13 @@ repro: .dvc/plots.html
 .dvc/plots.html: .venv/installed tools/plots.py | git
 	@python -m tools.plots
 
-# The environment, made again when the pinned dependencies change. The stamp is written last, so that an installation
-# that failed is repeated. The scripts of an environment contain its path, and pyvenv.cfg the command that made it: one
-# that was moved or copied is made anew, and so is one whose Python is gone.
-MOVED := $(shell sed -n 's/^command = .* -m venv \(--[a-z-]* \)*//p' .venv/pyvenv.cfg 2>/dev/null | \
-    grep -vxF -e '$(CURDIR)/.venv' -e '$(realpath .venv)')
-ifneq ($(or $(MOVED),$(if $(realpath .venv/bin/python),,gone)),)
+# The environment, made again when the pinned dependencies change, its Python is gone, or it was moved: its scripts
+# contain its path. The stamp, which has the path, is written last, so that an installation that failed is repeated.
+ifneq ($(shell [ -x .venv/bin/python ] && cat .venv/installed),$(realpath .venv))
 .PHONY: .venv/installed
-CLEAR := --clear
 endif
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; choose one: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(CLEAR) .venv
+	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt
-	@touch $@
+	@cd .venv && pwd -P > installed

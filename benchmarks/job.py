@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.contenders import CONTENDERS, Job
 from experiments.trial import Prepared, run_trial
 from stages.dataset.records import TrainingInputs
-from stages.pipeline import files, kernels, params
+from stages.pipeline import files, params
 from stages.train import train
 
 PROCESSED = Path("data/processed")
@@ -33,7 +33,6 @@ PROCESSED = Path("data/processed")
 
 def main() -> None:
     """Make the measurement that the command line asks for."""
-    kernels.use_widest()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["train", "infer", "grow", "learn"])
     parser.add_argument("contender", help="of contenders.py; for `learn`, an arithmetic: exact or fast")

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
 from benchmarks.contenders import CONTENDERS
-from stages.pipeline import files, kernels
+from stages.pipeline import files
 from stages.report import figures
 
 HERE = Path(__file__).parent
@@ -49,7 +49,6 @@ Measurement = dict[str, Any]
 def main() -> None:
     """Measure and report, or only report."""
     if sys.argv[1:] != ["report"]:
-        kernels.use_widest()
         measure()
     report()
 

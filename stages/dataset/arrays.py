@@ -66,10 +66,10 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) -> None:
     """Raise ValueError unless images (N, D) and targets (N, K) have equal length and are finite and one-hot."""
     if len(images) != len(targets):
-        raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; run `make doctor`")
+        raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; remove it and run `dvc repro`")
     if not np.isfinite(images.sum()):  # cheaper than checking each pixel, and as good: normalized pixels are small
-        raise ValueError(f"{path}: contains a pixel that is not finite; run `make doctor`")
+        raise ValueError(f"{path}: contains a pixel that is not finite; remove it and run `dvc repro`")
     for some in chunks(*targets.shape):
         y = targets[some]
         if not np.array_equal(y.max(axis=1), y.sum(axis=1)) or not np.isin(y, (0, 1)).all():
-            raise ValueError(f"{path}: contains a target that is not one-hot; run `make doctor`")
+            raise ValueError(f"{path}: contains a target that is not one-hot; remove it and run `dvc repro`")

@@ -40,14 +40,14 @@ def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
     if not path.is_file():  # checked first: opening a named pipe waits for its other end
-        raise ValueError(f"{path}: not a regular file; run `make doctor`")
+        raise ValueError(f"{path}: not a regular file; remove it and run `dvc repro`")
     with path.open("rb") as file:
         try:
             array, digest = parse(file, os.fstat(file.fileno()).st_size)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; run `make doctor`") from None
+            raise ValueError(f"{path}: {error}; remove it and run `dvc repro`") from None
     if sha256 not in (None, digest):
-        raise ValueError(f"{path}: SHA-256 is {digest[:12]}..., {sha256[:12]}... expected; run `make doctor`")
+        raise ValueError(f"{path}: SHA-256 is {digest[:12]}..., not {sha256[:12]}...; remove it and run `dvc repro`")
     return array
 
 

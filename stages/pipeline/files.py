@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 PLACES = ("data", "models", "reports")  # the directories that stages write to
-DOCTOR = "run `make doctor`, which says how to repair it"
+REPAIR = "remove it and run `dvc repro`"
 UNFINISHED = ".unfinished"  # the suffix of a file that is being written
 
 
@@ -61,7 +61,7 @@ def digest(path: Path | str) -> str:
 def check_digest(path: Path | str, expected: str) -> None:
     """Raise ValueError unless the SHA-256 of a file is `expected`."""
     if (actual := digest(path)) != expected:
-        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., {expected[:12]}... expected; {DOCTOR}")
+        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., not {expected[:12]}...; {REPAIR}")
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -194,4 +194,4 @@ def explained(path: Path | str) -> Iterator[None]:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # the error says which file could not be opened
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read, {reason}; {DOCTOR}") from error
+        raise ValueError(f"{path}: cannot be read, {reason}; {REPAIR}") from error

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from zc.lockfile import LockError, LockFile
 
-from stages.pipeline import files, kernels, params
+from stages.pipeline import files, params
 
 LOCK = Path("data/.stage.lock")  # .dvc may be that of a directory above
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
@@ -35,7 +35,6 @@ def run(function: Callable[..., None]) -> None:
     name = function.__name__
     try:
         open_streams()
-        kernels.use_widest()
         signal.signal(signal.SIGTERM, terminate)
         end_with_dvc()
         check_directory()

@@ -67,6 +67,6 @@ def answers(
     number = {name: i for i, name in enumerate(classes)}
     unknown = {row[key] for row in rows for key in ("actual", "predicted")} - {*number}
     if unknown or confidence.min() < 0 or confidence.max() > 1:
-        raise ValueError(f"{path}: contains an unknown class, or a confidence outside 0..1; run `make doctor`")
+        raise ValueError(f"{path}: an unknown class, or a confidence outside 0..1; remove it and run `dvc repro`")
     actual, predicted = (np.array([number[row[key]] for row in rows]) for key in ("actual", "predicted"))
     return actual, predicted, confidence

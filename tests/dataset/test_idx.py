@@ -79,7 +79,7 @@ def test_hostile_files_are_rejected_with_one_line(tmp_path, data, message):
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith(str(path))
-    assert "make doctor" in str(raised.value)
+    assert "remove it and run `dvc repro`" in str(raised.value)
     assert peak < 2**20
 
 
@@ -125,14 +125,14 @@ def test_paths_that_are_not_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="loop: not found; run `dvc repro fetch`"):
         idx.read(tmp_path / "loop")
     for path in (tmp_path, os.devnull):
-        with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
+        with pytest.raises(ValueError, match="not a regular file; remove it and run `dvc repro`"):
             idx.read(path)
 
 
 @unix
 def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")  # has no writer: opening it would block forever
-    with pytest.raises(ValueError, match="not a regular file; run `make doctor`"):
+    with pytest.raises(ValueError, match="not a regular file; remove it and run `dvc repro`"):
         idx.read(tmp_path / "pipe")
 
 
@@ -148,7 +148,7 @@ def test_the_digest_of_the_bytes_read_is_checked(tmp_path):
     right = hashlib.sha256(IMAGES).hexdigest()
     assert np.array_equal(idx.read(path, right), idx.read(path))
     path.write_bytes(IMAGES[:-1] + b"\1")
-    with pytest.raises(ValueError, match=rf"file: SHA-256 is \w{{12}}\.\.\., {right[:12]}\.\.\. expected; run `make"):
+    with pytest.raises(ValueError, match=rf"file: SHA-256 is \w{{12}}\.\.\., not {right[:12]}\.\.\.; remove it"):
         idx.read(path, right)
 
 

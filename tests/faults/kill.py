@@ -125,7 +125,7 @@ class Repository:
         self.duration = time.monotonic() - started
         self.old, self.new = contents(self.old_root), contents(self.new_root)
         self.old_lock, self.new_lock = ((root / "dvc.lock").read_bytes() for root in (self.old_root, self.new_root))
-        self.copies = self.doctor_needed = 0
+        self.copies = 0
 
     def must(self, root, *command):
         """Run a command, which must succeed."""
@@ -163,34 +163,16 @@ class Repository:
         yield from self.check(root, self.old, self.old_lock, checkout, ("dvc", "checkout", "--force"))
 
     def check(self, root, expected, lock, *commands):
-        """Run commands, with the doctor's help where one fails; yield what is not as expected then."""
+        """Run commands; yield each that fails, and what is not as expected then."""
         for command in commands:
             result = project.run(root, *command)
             if result.returncode:
-                self.doctor_needed += 1
-                yield from self.follow_doctor(root)
-                if project.run(root, "dvc", "repro").returncode:
-                    yield f"`{' '.join(command)}` fails: {result.stdout}{result.stderr}"
+                yield f"`{' '.join(command)}` fails: {result.stdout}{result.stderr}"
         for out, data in contents(root).items():
             if data != expected[out]:
                 yield f"{out} is wrong in the end"
         if (root / "dvc.lock").read_bytes() != lock:
             yield "dvc.lock is wrong in the end"
-
-    def follow_doctor(self, root):
-        """Run the commands that the doctor prints; yield each that fails."""
-        result = project.run(root, "python", "-m", "tools.doctor")
-        for line in result.stdout.splitlines():
-            if line.startswith("    "):
-                done = project.run(root, "sh", "-c", line)
-                if done.returncode:
-                    yield f"the doctor's `{line.strip()}` fails: {done.stderr}"
-
-    def doctor_finds(self, root):
-        """Yield what the doctor finds, if anything."""
-        result = project.run(root, "python", "-m", "tools.doctor")
-        if result.returncode:
-            yield f"the doctor finds {result.stdout}{result.stderr}"
 
 
 def dvc_at_random_moments(repository, ledger, times, rng):
@@ -222,10 +204,11 @@ def dvc_at_random_moments(repository, ledger, times, rng):
             way = ways[turn % len(ways)]
             problems += way(root)
             project.run(root, "python", "-m", "stages.validate")  # any stage removes leftovers
-            if any(path.suffix == ".tmp" for path in leftovers(root)):  # DVC's own, from an unfinished copy
-                repository.doctor_needed += 1
-                problems += repository.follow_doctor(root)
-            problems += [f"{path.name} is left over" for path in leftovers(root) if path.name != "checkpoint.npz"]
+            problems += [
+                f"{path.name} is left over"
+                for path in leftovers(root)
+                if path.name != "checkpoint.npz" and path.suffix != ".tmp"  # DVC's own, of an unfinished copy
+            ]
             ledger.record(kind, "all", f"after {delay:.2f} s, then {way.__name__}", problems)
             shutil.rmtree(root)
 
@@ -289,7 +272,6 @@ def two_writers(repository, ledger, times):
                 ):
                     problems.append(f"not refused but failed: {text}")
             problems += repository.resume(root)
-            problems += repository.doctor_finds(root)
             name = "all" if what[0] == "dvc" else what[-1].removeprefix("stages.")
             ledger.record("two runs at once", name, f"{' '.join(what)}, {turn + 1}", problems)
             shutil.rmtree(root)
@@ -309,13 +291,13 @@ def linked_caches(repository, ledger):
             repository.must(root, "python", "-m", f"stages.{name}")
         problems += [f"{out} is not new" for out, data in contents(root).items() if data != repository.new[out]]
         problems += repository.resume(root)
-        problems += repository.doctor_finds(root)
+        problems += repository.restore(root)
         ledger.record("workspace of links into the cache", "all", kind, problems)
         shutil.rmtree(root)
 
 
 def killed_experiment(repository, ledger):
-    """Kill `dvc exp run`, which leaves Git on a detached HEAD; the doctor knows how to return to the branch."""
+    """Kill `dvc exp run`, which leaves Git on a detached HEAD; return to the branch as docs/experiments.md says."""
     root = repository.copy()
     project.run(root, "git", "checkout", "HEAD", "--", "params.yaml")
     process = start(root, "dvc", "exp", "run", "-S", "train.seed=1", "-S", "train.epochs=20000")
@@ -326,10 +308,8 @@ def killed_experiment(repository, ledger):
     problems = []
     if project.run(root, "git", "symbolic-ref", "--quiet", "HEAD").returncode == 0:
         problems.append("Git is still on its branch: nothing was tested")
-    project.run(root, "git", "checkout", "HEAD", "--", "params.yaml")
-    problems += repository.follow_doctor(root)
-    problems += repository.check(root, repository.old, repository.old_lock, ("dvc", "repro"))
-    problems += repository.doctor_finds(root)
+    switch, restore = ("git", "switch", "main"), ("git", "restore", "--staged", "--worktree", ".")
+    problems += repository.check(root, repository.old, repository.old_lock, switch, restore, ("dvc", "checkout"))
     if project.run(root, "git", "branch", "--show-current").stdout != "main\n":
         problems.append("Git is not back on its branch")
     ledger.record("kill -9 of dvc exp run", "all", "in training", problems)

@@ -64,9 +64,6 @@ def main():
             kill.orphaned_stage(repository, ledger)
             kill.two_writers(repository, ledger, 2)
             kill.linked_caches(repository, ledger)
-            ledger.notes.append(
-                f"Cases in which a plain `dvc repro` was not enough and the doctor was: {repository.doctor_needed}."
-            )
             kill.killed_experiment(repository, ledger)
         if "resume" in wanted:
             amount = (2, 100, ["adam"]) if options.quick else (6, 300, kill.OPTIMIZERS)

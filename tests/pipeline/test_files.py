@@ -104,7 +104,7 @@ def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, 
             np.save(file, np.array([{"a": 1}]), allow_pickle=True)
     else:
         path.write_bytes({"empty": b"", "torn": whole[: len(whole) // 2], "text": b"not at all\n"}[damage])
-    with pytest.raises(ValueError, match=r"file: cannot be read, .*; run `make doctor`") as raised:
+    with pytest.raises(ValueError, match=r"file: cannot be read, .*; remove it and run `dvc repro`") as raised:
         READERS[name](path)
     assert "\n" not in str(raised.value)
 
@@ -149,13 +149,13 @@ HOSTILE = {
 def test_hostile_arrays_are_refused_in_one_line_without_allocating_memory(tmp_path, data):
     path = tmp_path / "a"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"a: cannot be read, .*run `make doctor`") as raised:
+    with pytest.raises(ValueError, match=r"a: cannot be read, .*remove it and run `dvc repro`") as raised:
         files.read_array(path, (None,))
     assert "\n" not in str(raised.value)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("W1.npy", data)
     tracemalloc.start()
-    with pytest.raises(ValueError, match=r"a: cannot be read, .*run `make doctor`") as raised:
+    with pytest.raises(ValueError, match=r"a: cannot be read, .*remove it and run `dvc repro`") as raised:
         files.read_arrays(path)
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
@@ -200,7 +200,7 @@ def test_an_archive_whose_directory_starts_before_the_file_is_refused(tmp_path):
     end = data.rindex(b"PK\x05\x06")
     data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 9).to_bytes(4, "little")
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*; run `make doctor`"):
+    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*; remove it and run `dvc repro`"):
         files.read_arrays(tmp_path / "a.npz")
 
 
@@ -210,7 +210,7 @@ def test_an_archive_with_a_password_is_refused(tmp_path):
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + place] |= 1
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*password.*; run `make doctor`"):
+    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*password.*; remove it and run `dvc repro`"):
         files.read_arrays(tmp_path / "a.npz")
 
 
@@ -239,7 +239,7 @@ def test_json_is_of_the_expected_type_or_one_line_says_why(tmp_path, text, said)
     path.write_text('{"x": 1, "names": ["a", "b"]}')
     assert files.read_json(path, Point) == Point(1, ("a", "b"))
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"a\.json: cannot be read, .*; run `make doctor`") as raised:
+    with pytest.raises(ValueError, match=r"a\.json: cannot be read, .*; remove it and run `dvc repro`") as raised:
         files.read_json(path, Point)
     assert said.replace("names.1", "names: 1") in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -262,7 +262,7 @@ def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text,
     path.write_text("name,n\na,1\nb,\n")
     assert files.read_rows(path, ["name"], ["n"]) == [{"name": "a", "n": "1"}, {"name": "b", "n": ""}]
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"a\.csv: cannot be read, .*; run `make doctor`") as raised:
+    with pytest.raises(ValueError, match=r"a\.csv: cannot be read, .*; remove it and run `dvc repro`") as raised:
         files.read_rows(path, ["name"], ["n"])
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -271,7 +271,7 @@ def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text,
 def test_an_array_with_another_digest_is_refused(tmp_path):
     files.write_array(tmp_path / "a.npy", (3,), [np.zeros(3)])
     files.read_array(tmp_path / "a.npy", (3,), files.digest(tmp_path / "a.npy"))
-    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .* expected; run `make doctor`"):
+    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .*, not .*; remove it and run `dvc repro`"):
         files.read_array(tmp_path / "a.npy", (3,), "0" * 64)
 
 
@@ -290,7 +290,7 @@ def test_digests(tmp_path):
     right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert files.digest(path) == right
     files.check_digest(path, right)
-    with pytest.raises(ValueError, match=r"a: SHA-256 is ba7816bf8f01\.\.\., 000000000000\.\.\. expected; run "):
+    with pytest.raises(ValueError, match=r"a: SHA-256 is ba7816bf8f01\.\.\., not 000000000000\.\.\.; remove it "):
         files.check_digest(path, "0" * 64)
 
 

@@ -196,7 +196,7 @@ def test_a_truncated_raw_file_is_reported(copy):
     data = path.read_bytes()
     path.unlink()  # it may be a link into DVC's cache
     path.write_bytes(data[:-1])
-    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated: ", "run `make doctor`")
+    stage_fails(copy, "preprocess", "train-images-idx3-ubyte: truncated: ", "remove it and run `dvc repro`")
 
 
 @pytest.mark.parametrize(
