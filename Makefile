@@ -25,13 +25,13 @@ everywhere: .venv/installed  ## train on emulated processors and with other vers
 	@python -m tools.everywhere
 
 faults: .venv/installed  ## inject faults at every point of the pipeline and report what survives (35 minutes)
-	python tests/faults/run.py --report tests/faults/report.md
+	python -m tests.faults.run --report tests/faults/report.md
 
 fuzz: .venv/installed  ## fuzz the readers with millions of files, guided by coverage (15 minutes)
 	pip install --quiet "$$(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')"
-	python tests/faults/fuzz.py idx -runs=10000000
-	python tests/faults/fuzz.py npy -runs=250000
-	python tests/faults/fuzz.py npz -runs=250000
+	python -m tests.faults.fuzz idx -runs=10000000
+	python -m tests.faults.fuzz npy -runs=250000
+	python -m tests.faults.fuzz npz -runs=250000
 
 lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff check .

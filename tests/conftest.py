@@ -4,9 +4,9 @@ import os
 import shutil
 import signal
 
-import project
 import pytest
-import warm
+
+from tests.helpers import project, warm
 
 # A job in the background ignores Ctrl-C, and so would the processes that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import project
 import pytest
 
 from stages.nn.exact import FAST
@@ -11,6 +10,7 @@ from stages.nn.frequencies import LowFrequencies
 from stages.nn.losses import softmax_cross_entropy
 from stages.pipeline import params
 from stages.train import Data, learn
+from tests.helpers import project
 
 rng = np.random.default_rng(0)
 LABELS = rng.integers(0, 3, 90)

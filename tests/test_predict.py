@@ -3,13 +3,13 @@
 import shutil
 
 import numpy as np
-import project
 import pytest
 from PIL import Image
 
 from stages import predict
 from stages.dataset import idx
 from stages.pipeline import files
+from tests.helpers import project
 
 
 @pytest.fixture

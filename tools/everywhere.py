@@ -114,7 +114,7 @@ class System:
 
     def outputs(self) -> dict[str, str]:
         """Return the digest of each file that the pipeline makes of the tests' digits."""
-        project = importlib.import_module("tests.support.project")
+        project = importlib.import_module("tests.helpers.project")
         with tempfile.TemporaryDirectory() as directory:
             root = Path(directory) / "project"
             project.make(root)

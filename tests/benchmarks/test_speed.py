@@ -4,10 +4,10 @@ import json
 import re
 
 import numpy as np
-import project
 import pytest
 
 from benchmarks import speed
+from tests.helpers import project
 
 README = (project.ROOT / "README.md").read_text()
 THREADS = [("one thread", 1), ("two threads", 2)]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unix import unix
 
 from stages.dataset import idx
+from tests.helpers.unix import unix
 
 
 def encode(array, code=None):

@@ -20,10 +20,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from unix import unix
 
 from stages.download import sources
 from stages.download.sources import Dataset, Downloader, File, Package, Source
+from tests.helpers.unix import unix
 
 GOOD = bytes(range(256)) * 40
 PACKED = gzip.compress(GOOD, mtime=0)

@@ -7,8 +7,8 @@ import re
 import sys
 
 import pytest
-from digest import EXPECTED
 
+from tests.exact.digest import EXPECTED
 from tools import everywhere
 from tools.everywhere import Failure, System, extensions, kernels, native
 

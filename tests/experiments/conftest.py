@@ -5,7 +5,6 @@ import shutil
 import signal
 from contextlib import chdir
 
-import project
 import pytest
 from distributed import LocalCluster
 
@@ -15,6 +14,7 @@ from stages.fetch import fetch
 from stages.pipeline import params
 from stages.preprocess import preprocess
 from stages.train import train
+from tests.helpers import project
 
 RECIPES = """
 default:

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-import project
 import pytest
 
 from experiments import recipes, results
+from tests.helpers import project
 
 
 def edit(path, old, new):

@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-import project
 import pytest
-from processes import wait_for, workers
 
 from experiments import arrays, engine, recipes, results
 from experiments import run as runner
 from stages.pipeline import files
+from tests.helpers import project
+from tests.helpers.processes import wait_for, workers
 
 ENDLESS = '{about: "", change: {train: {epochs: 100000}}, seeds: 1}'
 

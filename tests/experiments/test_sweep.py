@@ -9,14 +9,14 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
-import project
 import pytest
 from distributed.scheduler import KilledWorker
-from processes import wait_for, workers
 
 from experiments import engine, plan, recipes, remote, results, sweep, sweep_report
 from experiments import run as runner
 from stages.pipeline import files
+from tests.helpers import project
+from tests.helpers.processes import wait_for, workers
 
 SWEEP = """
 about: a small one

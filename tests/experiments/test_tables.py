@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import project
 import pytest
 
 from experiments import recipes, results, tables
 from experiments import run as runner
+from tests.helpers import project
 
 
 @pytest.fixture(scope="module")

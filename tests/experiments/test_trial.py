@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_architecture
 
 from experiments import arrays, recipes, results
 from experiments.trial import run_trial, views
 from stages.pipeline import files
 from stages.preprocess import preprocess
+from tests import test_architecture
 
 
 def prepared(name):

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import project
-from kill import contents, environment
-from ledger import STAGES
 from ruamel.yaml import YAML
 
 from stages.dataset import idx
 from stages.pipeline import stage
+from tests.faults.kill import contents, environment
+from tests.faults.ledger import STAGES
+from tests.helpers import project
 
 NOBODY = 65534
 LIMIT = 2**30  # bytes

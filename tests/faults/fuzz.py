@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the file readers: any bytes give an array or a one-line ValueError.
 
-    python tests/faults/fuzz.py idx -runs=10000000
+    python -m tests.faults.fuzz idx -runs=10000000
 
 Readers: idx (stages/dataset/idx.py), npy and npz (stages/pipeline/files.py). Further arguments go to libFuzzer, which
 prints the number of executions, the coverage (cov) and the input of a crash.
@@ -14,8 +14,6 @@ import zipfile
 from pathlib import Path
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 with atheris.instrument_imports(include=["stages", "zipfile", "numpy.lib"]):
     import numpy as np

@@ -19,9 +19,6 @@ import sys
 import traceback
 from pathlib import Path
 
-import project
-from ledger import STAGES
-
 from stages.evaluate import evaluate
 from stages.fetch import fetch
 from stages.page import page
@@ -31,6 +28,8 @@ from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 from stages.validate import validate
+from tests.faults.ledger import STAGES
+from tests.helpers import project
 
 FUNCTIONS = {f.__name__: f for f in (validate, fetch, preprocess, train, evaluate, plot, page, predict)}
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir"}

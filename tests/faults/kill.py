@@ -7,10 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import project
-from ledger import STAGES
-
 from stages.pipeline import files
+from tests.faults.ledger import STAGES
+from tests.helpers import project
 
 OFTEN = Path(__file__).with_name("often")
 OPTIMIZERS = ["gradient_descent", "momentum", "nesterov", "adam", "adamw"]

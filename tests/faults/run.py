@@ -1,7 +1,7 @@
 """Inject faults into the pipeline at every point, and count how many it survives: `make faults`.
 
-    python tests/faults/run.py            everything; about half an hour on two processors
-    python tests/faults/run.py --quick    a few faults of each kind, chosen by the seed; the tests run this
+    python -m tests.faults.run            everything; about half an hour on two processors
+    python -m tests.faults.run --quick    a few faults of each kind, chosen by the seed; the tests run this
 
 The report is printed; --report FILE also writes it to a file (`make faults` writes tests/faults/report.md). The exit
 code is 1 if any fault was not survived.
@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # fork only from a single thread
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
 
-import environment  # noqa: E402
-import inject  # noqa: E402
-import kill  # noqa: E402
-from ledger import Ledger  # noqa: E402
+from tests.faults import (
+    environment,
+    inject,
+    kill,
+)
+from tests.faults.ledger import Ledger
 
 PARTS = ["events", "bytes", "disk", "moments", "dvc", "resume", "environment", "memory"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import project
 import pytest
-from unix import unix
 
 from stages.pipeline import files
+from tests.helpers import project
+from tests.helpers.unix import unix
 
 
 def test_round_trips(tmp_path):

@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import project
 import psutil
 import pytest
-from unix import unix
 from zc import lockfile
 
 from stages.pipeline import stage
+from tests.helpers import project
+from tests.helpers.unix import unix
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@
 import re
 from itertools import product
 
-import project
 import pytest
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.pipeline.yaml_reader import load, parse, scalar
+from tests.helpers import project
 
 
 def dvc(text):

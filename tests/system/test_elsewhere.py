@@ -1,15 +1,16 @@
 """The pipeline where Linux is not: without fork, process groups, SIGKILL, flock and /proc, and with Windows' files.
 
-tests/support/elsewhere takes all that from a stage, or from pytest.
+tests/helpers/elsewhere takes all that from a stage, or from pytest.
 """
 
 import sys
 
-import project
 import pytest
 from ruamel.yaml import YAML
 
-ELSEWHERE = {"PYTHONPATH": str(project.ROOT / "tests/support/elsewhere")}
+from tests.helpers import project
+
+ELSEWHERE = {"PYTHONPATH": str(project.ROOT / "tests/helpers/elsewhere")}
 FIXTURES = """
 import mmap, multiprocessing, os, signal, sys
 from pathlib import Path

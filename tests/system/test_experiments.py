@@ -7,10 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-import page
-import project
 import pytest
-from unix import unix
+
+from tests.helpers import page, project
+from tests.helpers.unix import unix
 
 PAGE = (project.ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 COMMANDS = page.commands(PAGE)

@@ -2,24 +2,21 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-from unix import unix
+from tests.helpers import project
+from tests.helpers.unix import unix
 
 pytestmark = unix
-HARNESS = Path(__file__).parents[1] / "faults"
 
 # A bug that the tests must notice: a file is renamed into place although it could not be written completely. The first
 # three stages are enough.
 CARELESS = """
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, sys.argv.pop(1))
-import ledger
+from tests.faults import ledger
 del ledger.STAGES[3:]
-import run
+from tests.faults import run
 from stages.pipeline import files
 
 @contextmanager
@@ -38,16 +35,16 @@ run.main()
 
 
 def test_the_fault_tests_notice_a_truncated_output():
-    command = [sys.executable, "-c", CARELESS, HARNESS, "--quick", "--only", "bytes"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", CARELESS, "--quick", "--only", "bytes"]
+    done = subprocess.run(command, cwd=project.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILED write error at a byte, preprocess" in done.stdout
     assert "has neither its old nor its new content" in done.stdout
 
 
 def test_the_pipeline_survives_a_few_faults_of_each_kind():
-    command = [sys.executable, HARNESS / "run.py", "--quick"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.faults.run", "--quick"]
+    done = subprocess.run(command, cwd=project.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     survived, _, injected, *_ = done.stdout.splitlines()[-1].split()
     assert survived == injected

@@ -5,9 +5,10 @@ import shutil
 import subprocess
 import sys
 
-import project
 import pytest
-from unix import unix
+
+from tests.helpers import project
+from tests.helpers.unix import unix
 
 pytestmark = unix  # the paths of an environment are other ones on Windows
 AGAIN = " -m venv --clear .venv\n"

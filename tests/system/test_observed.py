@@ -4,10 +4,10 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
-import project
 import pytest
 
 from stages.pipeline.yaml_reader import load
+from tests.helpers import project
 from tools import docs
 
 # Neither inputs nor outputs, and why.
@@ -23,7 +23,7 @@ CONSTANTS = {"data/validated"}  # a dep by its existence: no stage reads it
 def observe(root, *arguments):
     """Run stages again under DVC; return the files that each one read and wrote, and the sections that it read."""
     log = root.parent / "observed"
-    variables = {"PYTHONPATH": str(project.ROOT / "tests/support/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {"PYTHONPATH": str(project.ROOT / "tests/helpers/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
     project.repro(root, "--force", *arguments, OBSERVED=str(log), **variables)
     stages = {}
     for line in log.read_text().splitlines():

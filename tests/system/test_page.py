@@ -6,11 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-import browser
 import numpy as np
-import project
 import pytest
-import strokes
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
@@ -22,6 +19,7 @@ from stages.nn.losses import softmax
 from stages.nn.network import from_arrays, multilayer_perceptron
 from stages.page import page as make_page
 from stages.pipeline import files
+from tests.helpers import browser, project, strokes
 
 pytestmark = [browser.needs_chromium, pytest.mark.xdist_group("one browser for all")]
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desk": (1280, 900)}

@@ -6,12 +6,12 @@ import os
 import re
 
 import numpy as np
-import project
 import pytest
 
 from stages.dataset import idx
 from stages.download.sources import File, verify
 from stages.pipeline import yaml_reader
+from tests.helpers import project
 
 
 def blocks(name, language):

@@ -7,10 +7,11 @@ import shutil
 from concurrent import futures
 
 import numpy as np
-import project
 import pytest
-from project import STAGES, repro, snapshot
 from ruamel.yaml import YAML
+
+from tests.helpers import project
+from tests.helpers.project import STAGES, repro, snapshot
 
 
 def test_a_second_repro_runs_no_stage(finished):

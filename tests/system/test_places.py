@@ -2,8 +2,9 @@
 
 import shutil
 
-import project
 import pytest
+
+from tests.helpers import project
 
 
 def must(root, *command):

@@ -4,9 +4,9 @@ import json
 import re
 import shutil
 
-import browser
-import project
 import pytest
+
+from tests.helpers import browser, project
 
 PLOTS = ["Loss", "Accuracy", "Learning rate at the end of each epoch", "Confusion on the test images"]
 # How many pixels of each diagram have a color: lines and cells have one, paper, axes and text are gray.

@@ -9,10 +9,10 @@ import json
 import sys
 
 import numpy as np
-import project
 import pytest
 
 from stages.pipeline.yaml_reader import dotted, load
+from tests.helpers import project
 from tools import docs
 
 DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]

@@ -4,7 +4,6 @@ import json
 import shutil
 
 import numpy as np
-import project
 import pytest
 from ruamel.yaml import YAML
 
@@ -14,6 +13,7 @@ from stages.plot import plot
 from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
+from tests.helpers import project
 
 STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page, predict)}
 IMAGES = "data/processed/train_images.npy"

@@ -4,10 +4,10 @@ import csv
 import io
 import subprocess
 
-import project
 import pytest
 from PIL import Image
 
+from tests.helpers import project
 from tools.predict import main
 
 

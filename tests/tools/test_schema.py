@@ -4,7 +4,6 @@ import json
 from copy import deepcopy
 
 import jsonschema
-import project
 import pytest
 from pydantic import ValidationError
 
@@ -16,6 +15,7 @@ from stages.plot import plot
 from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
+from tests.helpers import project
 from tools import docs
 
 SCHEMA = json.loads(docs.schema(project.ROOT))

@@ -3,11 +3,11 @@
 import copy as copies
 import subprocess
 
-import project
 import pytest
 from ruamel.yaml import YAML
 
 from stages.pipeline.yaml_reader import load
+from tests.helpers import project
 from tools import verify
 from tools.md5 import md5
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import strokes
 from PIL import Image
 from selenium import webdriver
+
+from tests.helpers import strokes
 
 FLAGS = [
     "--headless",
