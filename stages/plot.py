@@ -1,25 +1,19 @@
 """Draw what the reports say."""
 
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from stages.dataset import idx
-from stages.dataset.records import RawDataset, check_model
+from stages.dataset.records import RawDataset
+from stages.learning.model import load
 from stages.nn.exact import total
-from stages.nn.network import from_arrays
-from stages.pipeline import files, stage
+from stages.pipeline import files, paths, stage
 from stages.pipeline.params import Seed
 from stages.report import figures, metrics
 
-FIGURES = Path("reports/figures")
-RAW = Path("data/raw/dataset.json")
-TEST_IMAGES = Path("data/raw/t10k-images-idx3-ubyte")
-MODEL = Path("models/network.npz")
-HISTORY = Path("reports/history.csv")
-PREDICTIONS = Path("reports/predictions.csv")
+TEST_IMAGES = paths.RAW / "t10k-images-idx3-ubyte"
 
 
 def plot(
@@ -32,17 +26,14 @@ def plot(
     dpi: Annotated[int, Field(ge=50, le=600)],
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
-    raw: RawDataset = files.read_json(RAW, RawDataset)
+    raw: RawDataset = files.read_json(paths.DATASET, RawDataset)
     images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
-    model = files.read_arrays(MODEL)
-    with files.explained(MODEL):
-        network = from_arrays(model)
-        image_shape = check_model(model, network.dense[0].inputs, network.dense[-1].outputs).image_shape
+    model = load(paths.MODEL)
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
-    history = files.read_rows(HISTORY, ["epoch"], scores)
-    rows = files.read_rows(PREDICTIONS, ["actual", "predicted"], ["confidence"])
+    history = files.read_rows(paths.HISTORY, ["epoch"], scores)
+    rows = files.read_rows(paths.PREDICTIONS, ["actual", "predicted"], ["confidence"])
     classes = raw.classes
-    actual, predicted, confidence = metrics.answers(rows, classes, len(images), PREDICTIONS)
+    actual, predicted, confidence = metrics.answers(rows, classes, len(images), paths.PREDICTIONS)
     correct = actual == predicted
     drawn = np.random.default_rng(seed).permutation(len(images))[:examples]
     worst = np.flatnonzero(~correct)
@@ -50,7 +41,7 @@ def plot(
     low, high = int(images.min()), int(images.max())
     if (low, high) != (0, 255):
         print(f"pixels are {low} to {high}: the pictures show them as 0 to 255")
-    W = network.dense[0].W
+    W = model.network.dense[0].W
     strongest = np.argsort(-total(np.square(W, dtype=np.float64), axis=0), kind="stable")[:units]
     bins = metrics.calibration(confidence, correct, calibration_bins)
     error = metrics.expected_calibration_error(confidence, correct, calibration_bins)
@@ -69,15 +60,15 @@ def plot(
             classes,
             int((~correct).sum()),
         ),
-        "first_layer": figures.first_layer(W[:, strongest], image_shape, W.shape[1]),
+        "first_layer": figures.first_layer(W[:, strongest], model.image_shape, W.shape[1]),
         "reliability": figures.reliability(*bins, error),
     }
     if missing := figures.missing_letters(classes):
         print(f"the font lacks letters of class names, such as {missing[0]}: figures show the numbers of these classes")
     for name, figure in drawings.items():
-        with files.replacing(FIGURES / f"{name}.png") as temporary:
+        with files.replacing(paths.FIGURES / f"{name}.png") as temporary:
             figures.save(figure, temporary, dpi)
-    print(f"{len(drawings)} figures in {FIGURES}")
+    print(f"{len(drawings)} figures in {paths.FIGURES}")
 
 
 def stretch(images: np.ndarray, low: int, high: int) -> np.ndarray:

@@ -8,6 +8,8 @@ import numpy as np
 
 from stages.dataset.deskew import STEPS, remove_skew
 
+Split = tuple[np.ndarray, np.ndarray]  # images (N, D), one-hot targets (N, K)
+
 CHUNK = 2**20  # numbers to work on at a time, so that memory does not grow with the data set
 
 

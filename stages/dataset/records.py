@@ -1,8 +1,6 @@
-"""The records that stages pass on beside the arrays: what is in data/raw, in data/processed and in a model."""
+"""The records that stages exchange alongside the arrays: what is in data/raw and in data/processed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -69,50 +67,3 @@ class TestInputs:
     def __post_init__(self) -> None:
         if set(self.sha256) != set(TEST_ARRAYS):
             raise ValueError("sha256 must name both arrays")
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Below which confidence, and below which likeness to `known` test images, an answer is not sure."""
-
-    confidence: float
-    likeness: float
-    known: list[int]  # numbers of test images
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        if not self.known or min(self.known) < 0:
-            raise ValueError("known must be numbers of test images")
-
-
-@dataclass(frozen=True)
-class ModelInputs:
-    """What a trained network takes and answers, and how images are prepared for it: beside the weights in a model."""
-
-    classes: list[str]
-    image_shape: tuple[int, int]
-    deskew: bool
-    mean: float
-    std: float
-
-
-def check_model(arrays: Mapping[str, Any], inputs: int, outputs: int) -> ModelInputs:
-    """Return what the arrays of a model with `inputs` and `outputs` say about them.
-
-    ValueError when something is missing, is of another type or does not fit the network.
-    """
-    missing = {field.name for field in fields(ModelInputs)} - set(arrays)
-    if missing:
-        raise ValueError(f"has no {min(missing)}")
-    shape, classes = arrays["image_shape"], arrays["classes"]
-    if shape.shape != (2,) or shape.dtype.kind not in "iu":
-        raise ValueError("image_shape must be two integers")
-    rows, columns = shape.tolist()
-    if (rows * columns, classes.shape) != (inputs, (outputs,)):
-        raise ValueError("its layers do not fit its image_shape and classes")
-    deskew, mean, std = (arrays[name] for name in ("deskew", "mean", "std"))
-    if [(array.shape, array.dtype.kind) for array in (deskew, mean, std)] != [((), "b"), ((), "f"), ((), "f")]:
-        raise ValueError("deskew must be true or false, mean and std numbers")
-    if not (np.isfinite(mean) and np.isfinite(std) and std > 0):
-        raise ValueError("mean and std must be finite, std positive")
-    return ModelInputs(classes.tolist(), (rows, columns), deskew.item(), mean.item(), std.item())

@@ -5,113 +5,134 @@ A computer rounds every sum, so the result depends on the order of the terms:
     (0.1 + 0.2) + 0.3 = 0.6000000000000001        0.1 + (0.2 + 0.3) = 0.6
 
 A matrix product is hundreds of sums of hundreds of terms each. Every processor, every BLAS library and every number of
-threads adds them in the order that suits it, and training magnifies a different last bit until the networks have
+threads adds them in the order that suits it, and training amplifies a different last bit until the networks have
 nothing in common but their accuracy.
 
-The remedy is to round the operands, not the sums. `rounded` keeps BITS = 21 bits: the multiples of 2^(e - 21), where
-2^e is the power of two above the largest entry. Write two such operands as integers times their unit: the integers
-are at most 2^21, their products at most 2^42, a sum of TERMS = 2^11 products at most 2^53, and float64 holds every
-integer up to 2^53. So no product and no partial sum is ever rounded, in whatever order, and the result is the same
-everywhere. A sum of more terms is cut into pieces of TERMS, which are added one by one. This is one slice of the
-error-free transformation of Ozaki, Ogita, Oishi and Rump (2012); see also Demmel and Nguyen (2013).
+The remedy is to round the operands, not the sums. `rounded` keeps a few bits of every number: the multiples of
+2^(e - BITS), where 2^e is the least power of two that no entry of the array exceeds. Write two such operands as
+integers times their units. The integers are at most 2^BITS, their products at most 2^(2 BITS), a sum of TERMS products
+at most TERMS * 2^(2 BITS), and that is the range in which a floating-point number holds every integer:
 
-What is lost is what `rounded` drops: each operand has 21 bits relative to its largest entry, where float32 has 24
-relative to each. Nothing else is: + - * / and sqrt of single numbers are rounded to the same bits everywhere, says IEEE
-754, as long as each is an operation of its own. The functions exp, log, tanh and cos are not, so they are written here
-in terms of those operations.
+                 BITS    TERMS    TERMS * 2^(2 BITS)
+    float32         8      256        2^24
+    float64        21    2,048        2^53
 
-`EXACT` and `FAST` are the two arithmetics of a network; they have the same methods, and `FAST` is plain NumPy.
+So no product and no partial sum is ever rounded, whatever the order, and the result is the same everywhere. A sum of
+more terms is cut into pieces of TERMS, which are added one by one. This is block floating point (Drumond, Lin, Jaggi
+and Falsafi, 2018, train with 8 bits) with products as exact as in the error-free transformation of Ozaki, Ogita, Oishi
+and Rump (2012); see also Demmel and Nguyen (2013).
+
+Training computes in float32. To nearest, entries below 1/512 of the largest would vanish, so gradients are rounded at
+random: up or down, such that the mean is the number itself (Gupta, Agrawal, Gopalakrishnan and Narayanan, 2015).
+Scores are computed in float64, whose 21 bits are as good as float32 without any of this.
+
+Nothing else is rounded: + - * / and sqrt of single numbers have the same bits everywhere, as IEEE 754 guarantees,
+unless a compiler fuses two of them. The functions exp, log, tanh and cos do not, so they are written here in terms of
+those operations. A reader who skips `rounded` reads the textbook.
 """
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import factorial, frexp, ldexp, pi, sqrt
 from typing import Any
 
 import numpy as np
 
-BITS = 21
-TERMS = 2 ** (53 - 2 * BITS)
-MANTISSA = {np.dtype(kind): np.finfo(kind).nmant for kind in (np.float32, np.float64)}  # bits after the first
-FINEST = -479  # no unit is below 2^(FINEST - BITS) = 2^-500: a product of two units is still a float64
-LARGEST = ldexp(1.0, 500)  # and no operand is this large: no sum of products overflows
-HINT = "use another build of NumPy, or train.arithmetic: fast"
+BITS = {np.dtype(np.float32): 8, np.dtype(np.float64): 21}
+MANTISSA = {kind: np.finfo(kind).nmant for kind in BITS}  # bits after the first
+TERMS = {kind: 2 ** (MANTISSA[kind] + 1 - 2 * bits) for kind, bits in BITS.items()}
+# 2^e is at least FINEST, so that a product of two units is a normal number (some processors flush others to zero), and
+# at most LARGEST, so that no sum of products overflows.
+FINEST = {kind: bits + np.finfo(kind).minexp // 2 for kind, bits in BITS.items()}
+LARGEST = {kind: ldexp(1.0, (np.finfo(kind).maxexp - 1 - TERMS[kind].bit_length()) // 2) for kind in BITS}
+POOL = 2**18  # numbers for rounding at random
+HINT = "use another build of NumPy"
+FUNCTIONS = "52baf292c4d322808195c1a26c2f354a92480d72ab7f5b765055a3008926cf77"  # SHA-256 of some values of the functions
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # ln 2; the first part times an integer is exact
 EXP = [1 / factorial(n) for n in range(14)]  # Taylor series of e^x,
 ATANH = [1 / (2 * n + 1) for n in range(11)]  # of atanh(x) / x in x^2,
 COS = [(-1) ** n / factorial(2 * n) for n in range(16)]  # and of cos(x) in x^2
 
 
-@dataclass(frozen=True)
-class Rounded:
-    """A rounded matrix: float64 multiples of 2^(e - BITS), at most 2^e. `rounded` makes one, and `T`."""
-
-    values: np.ndarray
-    dtype: np.dtype[Any]  # before it was rounded
-
-    @property
-    def T(self) -> Rounded:
-        return Rounded(self.values.T, self.dtype)
+def rounded(a: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Return `a` with BITS bits relative to its largest entry: to nearest, or with `rng` up or down at random."""
+    return round_to(a, BITS[a.dtype], rng)
 
 
-Operand = np.ndarray | Rounded
+def round_to(
+    a: np.ndarray, bits: int, rng: np.random.Generator | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return float32 or float64 `a` as multiples of 2^(e - bits), where 2^e is the least power of two >= all |a|.
 
-
-def round_to(a: np.ndarray, bits: int) -> np.ndarray:
-    """Return the multiples of 2^(e - bits) nearest to float32 or float64 `a`, where 2^e is above the largest |a|.
-
-    `a` plus 1.5 * 2^(e - bits + mantissa) has no room for finer bits: the addition rounds them off, to nearest, and the
-    subtraction is exact. All entries are NaN if one is NaN, infinite or too large: from 2^500 on in float64, and in
-    float32 within a few powers of two of its largest number.
+    `a` plus 1.5 * 2^(e - bits + MANTISSA) has no room for finer bits: the addition rounds them off, to nearest, and the
+    subtraction is exact. With `rng`, a random number from -1/2 to 1/2 unit is added before. Rounding twice to nearest is
+    rounding once. All entries are NaN if one is not finite or larger than LARGEST.
     """
     above, below = (extreme.reduce(a, axis=None, initial=0) for extreme in (np.maximum, np.minimum))
     largest = float(max(above, -below))
-    e = max(frexp(largest)[1], FINEST)
-    C = a.dtype.type(ldexp(1.5, e - bits + MANTISSA[a.dtype]) if largest < LARGEST else np.nan)
-    result = a + C
+    m, e = frexp(largest)
+    unit = ldexp(1.0, max(e - (m == 0.5), FINEST[a.dtype]) - bits) if largest <= LARGEST[a.dtype] else np.nan
+    C = a.dtype.type(1.5 * 2 ** MANTISSA[a.dtype] * unit)
+    if rng is not None:
+        a = a + noise(rng, a.size).astype(a.dtype, copy=False).reshape(a.shape) * a.dtype.type(unit)
+    result: np.ndarray = np.add(a, C, out=out)
     result -= C
     return result
 
 
-def rounded(a: Operand) -> Rounded:
-    """Return `a` with BITS bits relative to its largest entry; what is rounded already stays as it is."""
-    return a if isinstance(a, Rounded) else Rounded(round_to(a, BITS).astype(np.float64, copy=False), a.dtype)
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the product of a (..., N, D) and b (..., D, M), which are rounded: exact up to TERMS[their type] terms.
+
+    A longer sum is cut into pieces, added in order.
+    """
+    terms = TERMS[a.dtype]
+    product: np.ndarray = np.matmul(a[..., :terms], b[..., :terms, :], out=out)
+    for start in range(terms, a.shape[-1], terms):
+        product += a[..., start : start + terms] @ b[..., start : start + terms, :]
+    return product
 
 
-def matmul(a: Operand, b: Operand, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the product of a (..., N, D) and b (..., D, M) as an array of their type; exact once they are rounded."""
-    a, b = rounded(a), rounded(b)
-    x, y = a.values, b.values
-    product = x[..., :TERMS] @ y[..., :TERMS, :]
-    for start in range(TERMS, x.shape[-1], TERMS):
-        product += x[..., start : start + TERMS] @ y[..., start : start + TERMS, :]
-    if out is None:
-        return product.astype(np.result_type(a.dtype, b.dtype), copy=False)
-    out[:] = product
-    return out
+def total(a: np.ndarray, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the sum of `a` along an axis, or over all elements, in float64; the terms are rounded so that it is exact."""
+    count = a.size if axis is None else a.shape[axis]
+    bits = min(51, 53 - (count - 1).bit_length())  # count * 2^bits <= 2^53
+    return round_to(a.astype(np.float64), bits).sum(axis=axis, keepdims=keepdims)
 
 
-def total(a: Operand, axis: int | None = None, keepdims: bool = False, out: np.ndarray | None = None) -> Any:
-    """Return the sum of `a` along an axis, or of all of it, in float64; the terms are rounded so that it is exact."""
-    if isinstance(a, Rounded):
-        terms = a.values
-    else:
-        a = np.asarray(a, np.float64)
-        count = a.size if axis is None else a.shape[axis]
-        terms = round_to(a, min(51, 53 - (count - 1).bit_length()))  # count * 2^bits <= 2^53
-    result = terms.sum(axis=axis, keepdims=keepdims)
-    if out is None:
-        return result
-    out[:] = result  # as `out` of the sum itself, NumPy would add up in its type
-    return out
+def noise(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return `size` numbers from -1/2 to 1/2, float32: the pool of random numbers from a random place on, in a circle."""
+    start = int(rng.random() * POOL)
+    if start + size <= len(NOISE):
+        return NOISE[start : start + size]
+    return np.resize(NOISE[start : start + POOL], size)
+
+
+def shuffled(bits: int) -> np.ndarray:
+    """Return the integers from 0 to 2^bits - 1 in an order without pattern, by a hash that gives each of them once."""
+    i, mask = np.arange(2**bits, dtype=np.uint32), np.uint32(2**bits - 1)
+    for factor in (0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9):  # odd, so each product modulo 2^bits is another
+        i ^= i >> np.uint32(bits // 2)
+        i = (i * np.uint32(factor)) & mask
+    return i ^ (i >> np.uint32(bits // 2))
 
 
 def exp(x: np.ndarray) -> np.ndarray:
-    """Return e^x in float64: x = k ln 2 + r, e^x = 2^k e^r, and e^r by its Taylor series, |r| <= ln(2) / 2."""
-    x = np.clip(np.asarray(x, np.float64), -746, 710)  # beyond, the result is 0 or infinite anyway
+    """Return e^x for x <= 0, in the type of x. NaN stays NaN.
+
+    float64: x = k ln 2 + r, e^x = 2^k e^r, and e^r by its Taylor series, |r| <= ln(2) / 2. float32: x = r - k / STEPS,
+    e^x = e^(-k / STEPS) (1 + r) with the first factor from a table, to a relative error of 5e-7.
+    """
+    if x.dtype == np.float32:
+        x = np.maximum(x, np.float32(-DEEPEST))
+        k = (x * np.float32(-STEPS)).astype(np.int32)
+        e = EXP_TABLE.take(k, mode="clip")  # nothing to clip, unless x is NaN
+        r = k.astype(np.float32)
+        r *= np.float32(1 / STEPS)
+        r += x
+        r += np.float32(1)
+        e *= r
+        return e
+    x = np.maximum(x, -746)  # below, the result is 0 anyway
     k = np.rint(x / LN2_HIGH)
     r = x - k * LN2_HIGH
     r -= k * LN2_LOW
@@ -119,20 +140,33 @@ def exp(x: np.ndarray) -> np.ndarray:
 
 
 def log(x: np.ndarray) -> np.ndarray:
-    """Return the natural logarithm of x > 0 in float64: x = 2^k m, and log m = 2 atanh s, s = (m - 1) / (m + 1)."""
-    m, k = np.frexp(np.asarray(x, np.float64))
+    """Return the natural logarithm of x > 0, in the type of x, from x = 2^k m: log x = k ln 2 + log m.
+
+    float64: log m = 2 atanh s, s = (m - 1) / (m + 1), by its Taylor series. float32: log m is interpolated in a table,
+    to an error of 3e-8.
+    """
+    m, k = np.frexp(x)
+    if x.dtype == np.float32:
+        m *= np.float32(LOG_STEPS)
+        j = m.astype(np.int32)
+        m -= j
+        result: np.ndarray = k * np.float32(LN2_HIGH)
+        result += LOG_TABLE.take(j, mode="clip")  # nothing to clip, unless x is NaN
+        m *= LOG_SLOPE.take(j, mode="clip")
+        result += m
+        return result
     low = m < sqrt(0.5)  # now m is in [sqrt(1/2), sqrt(2)], and |s| <= 0.172
     m, k = np.where(low, 2 * m, m), k - low
     s = (m - 1) / (m + 1)
     atanh = s * polynomial(ATANH, s * s)
-    result: np.ndarray = k * LN2_HIGH + (k * LN2_LOW + 2 * atanh)
+    result = k * LN2_HIGH + (k * LN2_LOW + 2 * atanh)
     return result
 
 
 def tanh(x: np.ndarray) -> np.ndarray:
-    """Return the hyperbolic tangent in float64, (e^2x - 1) / (e^2x + 1) for x > 0; it is an odd function."""
-    e = exp(2 * np.minimum(np.abs(x), 20))  # from there on it is 1
-    result: np.ndarray = np.copysign(1 - 2 / (e + 1), x)
+    """Return the hyperbolic tangent in the type of x: (1 - e^-2x) / (1 + e^-2x) for x > 0; it is an odd function."""
+    e = exp(-2 * np.abs(x))
+    result: np.ndarray = np.copysign((1 - e) / (1 + e), x)
     return result
 
 
@@ -162,35 +196,30 @@ def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
     return normal
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """The operations of a network that can differ between machines; every other one is exact by itself."""
-
-    rounded: Callable[[Any], Any]  # prepares a matrix that goes into several products
-    matmul: Callable[..., np.ndarray]
-    sum: Callable[..., Any]
-    exp: Callable[[np.ndarray], np.ndarray]
-    log: Callable[[np.ndarray], np.ndarray]
-    tanh: Callable[[np.ndarray], np.ndarray]
-
-
-EXACT = Arithmetic(rounded, matmul, total, exp, log, tanh)
-FAST = Arithmetic(lambda a: a, np.matmul, np.sum, np.exp, np.log, np.tanh)
-ARITHMETICS = {"exact": EXACT, "fast": FAST}
+STEPS, DEEPEST = 1024, 32  # of the table of e^x: steps per unit, and the x down to which it goes
+EXP_TABLE = exp(-np.arange(DEEPEST * STEPS + 1) / STEPS).astype(np.float32)
+LOG_STEPS = 4096  # of the table of log m
+LOG_TABLE = log(np.maximum(np.arange(LOG_STEPS + 1), LOG_STEPS // 2) / LOG_STEPS).astype(np.float32)  # from 1/2 to 1
+LOG_SLOPE = np.append(np.diff(LOG_TABLE), np.float32(0))
+# Evenly spaced, so that their mean is exactly zero; twice, so that a piece may wrap around the end.
+NOISE = np.tile((shuffled(POOL.bit_length() - 1) + 0.5) / POOL - 0.5, 2).astype(np.float32)
 
 
 def check_machine() -> None:
     """Raise ArithmeticError where products or functions do not come out as everywhere else.
 
-    Products of matrices of BITS-bit integers are compared with the same in integer arithmetic, the functions with their
-    values on other machines, bit for bit.
+    Products of the largest integers are compared with the same in integer arithmetic, the functions with their values
+    on other machines, bit for bit.
     """
-    for N, D, M in ((16, 784, 64), (128, 16, 128), (3, TERMS, 5)):
-        a = np.arange(N * D).reshape(N, D) * 48271 % 2**BITS - 2 ** (BITS - 1)
-        b = np.arange(D * M).reshape(D, M) * 16807 % 2**BITS - 2 ** (BITS - 1)
-        if not np.array_equal(a.astype(np.float64) @ b.astype(np.float64), a @ b):
-            raise ArithmeticError(f"this NumPy's BLAS does not multiply matrices in full float64 precision; {HINT}")
-    x = np.linspace(0.1, 3, 30)
-    for function, expected in ((exp, "80f29fcd"), (log, "3358048c"), (tanh, "bc154695"), (cos, "e5cf60da")):
-        if hashlib.sha256(function(x).astype("<f8").tobytes()).hexdigest()[:8] != expected:
-            raise ArithmeticError(f"floating-point numbers are not those of IEEE 754 here; {HINT}")
+    for kind, bits in BITS.items():
+        for N, D, M in ((16, 784, 64), (128, 16, 128), (3, TERMS[kind], 5)):
+            a = np.arange(N * D).reshape(N, D) * 48271 % 2 ** (bits + 1) - 2**bits
+            b = np.arange(D * M).reshape(D, M) * 16807 % 2 ** (bits + 1) - 2**bits
+            if not np.array_equal(matmul(a.astype(kind), b.astype(kind)), a @ b):
+                raise ArithmeticError(f"this NumPy's BLAS does not multiply matrices in full {kind} precision; {HINT}")
+    x = np.linspace(-3, -0.1, 30)
+    x32 = x.astype(np.float32)
+    values = exp(x), log(-x), tanh(x), cos(x), exp(x32), log(-x32), tanh(x32)
+    found = hashlib.sha256(b"".join(a.astype(a.dtype.newbyteorder("<")).tobytes() for a in values)).hexdigest()
+    if found != FUNCTIONS:
+        raise ArithmeticError(f"this machine's floating-point arithmetic does not follow IEEE 754; {HINT}")

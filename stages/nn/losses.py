@@ -2,32 +2,39 @@
 
 import numpy as np
 
-from stages.nn.exact import FAST, Arithmetic
+from stages.nn.exact import exp, log, total
 
 
-def softmax(logits: np.ndarray, arithmetic: Arithmetic = FAST) -> np.ndarray:
-    """Return the probabilities (N, K) for logits (N, K); each row sums to 1."""
-    e = arithmetic.exp(logits - logits.max(axis=1, keepdims=True))  # shifted, so that no exponential overflows
-    return e / arithmetic.sum(e, axis=1, keepdims=True)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities (N, K) for logits (N, K), p_k = e^z_k / sum e^z; each row sums to 1."""
+    _, e, sums = exponentials(logits)
+    return e / sums
 
 
-def softmax_cross_entropy(
-    logits: np.ndarray, targets: np.ndarray, arithmetic: Arithmetic = FAST
-) -> tuple[float, np.ndarray]:
+def softmax_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the mean loss over the batch, in nats, and its gradient with respect to the logits, (N, K).
 
-    Each row of `targets` (N, K) is a probability distribution, usually one-hot.
+    Each row of `targets` (N, K) is a probability distribution t, usually one-hot. The loss of a row with logits z is
+    -sum t_k log p_k with log p_k = z_k - log sum e^z. Since the t_k sum to 1, that is log sum e^z - sum t_k z_k; the
+    derivative of the first term with respect to z_k is p_k, that of the second t_k.
     """
     N = len(logits)
-    z = logits - logits.max(axis=1, keepdims=True)  # a shift changes no probability, and e^0 cannot overflow
-    e = arithmetic.exp(z)
-    total = arithmetic.sum(e, axis=1, keepdims=True)  # (N, 1)
-    p = e / total  # so log p = z - log total, and since a row of targets sums to 1:
-    loss = (
-        float(arithmetic.sum(arithmetic.log(total))) - float(arithmetic.sum(targets * z))
-    ) / N  # -1/N sum targets log p
-    dlogits = (p - targets) / N  # (N, K)
+    z, e, sums = exponentials(logits)
+    loss = float(total(targets * (log(sums) - z))) / N
+    dlogits = e / sums  # p   (N, K)
+    dlogits -= targets
+    dlogits /= N  # (p - t) / N, of the mean loss
     return loss, dlogits
+
+
+def exponentials(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return z (N, K), the logits less the largest of their row, e^z (N, K), and the sum of each row of e^z (N, 1).
+
+    The shift changes no probability, and e^0 cannot overflow.
+    """
+    z = logits - logits.max(axis=1, keepdims=True)
+    e = exp(z)
+    return z, e, total(e, axis=1, keepdims=True).astype(e.dtype)
 
 
 def smooth_labels(targets: np.ndarray, amount: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from stages.nn.exact import ARITHMETICS, EXACT, FAST, Arithmetic, check_machine
+from stages.nn.exact import check_machine, rounded
 from stages.nn.initializers import Initializer
 from stages.nn.layers import ACTIVATIONS, Dense, Dropout, Layer
 
@@ -19,10 +19,8 @@ class Network:
     `weights` and `dweights` are the parts of theta and grad that hold every W: what weight decay acts on.
     """
 
-    def __init__(self, layers: Sequence[Layer], dtype: DTypeLike = np.float32, arithmetic: Arithmetic = FAST) -> None:
-        self.layers, self.arithmetic = list(layers), arithmetic
-        for layer in self.layers:
-            layer.arithmetic = arithmetic
+    def __init__(self, layers: Sequence[Layer], dtype: DTypeLike = np.float32) -> None:
+        self.layers = list(layers)
         self.dense = [layer for layer in self.layers if isinstance(layer, Dense)]
         weights = sum(layer.inputs * layer.outputs for layer in self.dense)
         biases = sum(layer.outputs for layer in self.dense)
@@ -38,25 +36,25 @@ class Network:
         for layer in self.dense:
             layer.W[:] = initializer(rng, layer.inputs, layer.outputs)
 
-    def forward(self, x: np.ndarray, dropout_rng: np.random.Generator | None = None) -> np.ndarray:
-        """Return the logits (N, K) for x (N, D); with `dropout_rng` in training mode, else in evaluation mode."""
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Return the logits (N, K) for x (N, D), in its type; with `rng` in training mode, else in evaluation mode."""
         for layer in self.layers:
-            x = layer.forward(x, dropout_rng)
+            x = layer.forward(x, rng)
         return x
 
-    def backward(self, dlogits: np.ndarray) -> None:
-        """Fill `grad` from dlogits (N, K) of the last `forward`."""
+    def backward(self, dlogits: np.ndarray, rng: np.random.Generator | None = None) -> None:
+        """Fill `grad` from dlogits (N, K) of the last `forward`; with `rng`, gradients are rounded at random."""
         dy = dlogits
         for layer in reversed(self.layers):
-            layer.gradients(dy)
             if layer is self.dense[0]:
+                self.dense[0].gradients(rounded(dy, rng))
                 break  # nobody asks for dL/dpixels: a third of the work is saved
-            dy = layer.backward(dy)
+            dy = layer.backward(dy, rng)
 
-    def predict(self, x: np.ndarray, chunk: int = 4096) -> np.ndarray:
-        """Return the logits (N, K) for x (N, D), a chunk of rows at a time, so that memory stays flat."""
-        chunks = [self.forward(x[start : start + chunk]) for start in range(0, max(len(x), 1), chunk)]
-        return np.concatenate(chunks)
+    def predict(self, x: np.ndarray, dtype: DTypeLike = np.float64, chunk: int = 4096) -> np.ndarray:
+        """Return the logits (N, K) for x (N, D), computed in a type, a chunk of rows at a time: memory stays flat."""
+        starts = range(0, max(len(x), 1), chunk)
+        return np.concatenate([self.forward(x[start : start + chunk].astype(dtype, copy=False)) for start in starts])
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters by name: W1, b1, W2, b2, ..."""
@@ -86,7 +84,6 @@ def multilayer_perceptron(
     dropout: float = 0.0,
     input_dropout: float = 0.0,
     dtype: DTypeLike = np.float32,
-    arithmetic: Arithmetic = FAST,
 ) -> Network:
     """Return a network of dense layers with `sizes` from the inputs to the classes, its parameters all zero.
 
@@ -99,28 +96,27 @@ def multilayer_perceptron(
         layers += [Dense(inputs, outputs), ACTIVATIONS[activation]()]
         layers += [Dropout(dropout)] if dropout else []
         inputs = outputs
-    return Network([*layers, Dense(inputs, classes)], dtype, arithmetic)
+    return Network([*layers, Dense(inputs, classes)], dtype)
 
 
 def from_arrays(arrays: Mapping[str, Any]) -> Network:
-    """Return the network with these parameters W1, b1, W2, b2, ..., this `activation` and this `arithmetic`.
+    """Return the network with these parameters W1, b1, W2, b2, ... and this `activation`.
 
     ValueError when they do not make a network of finite float32; ArithmeticError where this machine is not exact.
     """
+    if "arithmetic" in arrays:
+        raise ValueError("made by version 1 of this project, which computed otherwise; make it again with `dvc repro`")
     layers = sum(name.startswith("W") for name in arrays)
     names = [f"{letter}{i}" for i in range(1, layers + 1) for letter in "Wb"]
-    missing = [name for name in ("W1", "activation", "arithmetic", *names) if name not in arrays]
+    missing = [name for name in ("W1", "activation", *names) if name not in arrays]
     if missing:
         raise ValueError(f"has no {missing[0]}")
     if any(arrays[name].dtype != np.float32 for name in names) or arrays["W1"].ndim != 2:
         raise ValueError("its weights are not matrices of float32")
-    for name, table in (("activation", ACTIVATIONS), ("arithmetic", ARITHMETICS)):
-        if str(arrays[name]) not in table:
-            raise ValueError(f"its {name} must be one of {', '.join(table)}")
+    if str(arrays["activation"]) not in ACTIVATIONS:
+        raise ValueError(f"its activation must be one of {', '.join(ACTIVATIONS)}")
+    check_machine()
     sizes = [len(arrays["W1"]), *(arrays[f"b{i}"].size for i in range(1, layers + 1))]
-    arithmetic = ARITHMETICS[str(arrays["arithmetic"])]
-    if arithmetic is EXACT:
-        check_machine()
-    network = multilayer_perceptron(sizes, str(arrays["activation"]), arithmetic=arithmetic)
+    network = multilayer_perceptron(sizes, str(arrays["activation"]))
     network.load(arrays)
     return network

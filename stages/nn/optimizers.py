@@ -1,48 +1,52 @@
-"""The direction of a step. Its length is the business of the learning rate and its schedule.
+"""The direction of a step. The learning rate and its schedule set the length.
 
-Every optimizer turns the gradient, (P,), into a direction, (P,), to be subtracted from theta. It may write the
-direction over the gradient. An array of its own that it returns is overwritten by the next call.
+Each of these turns a gradient (P,) into a direction (P,), to be subtracted from theta (P,). They chain: what one returns
+goes into the next, as in Optax. Weight decay before momentum is an L2 penalty, after Adam it is AdamW. A direction
+may overwrite the gradient; a returned buffer is valid until the next call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
 
 import numpy as np
 
+from stages.nn.exact import total
 
-class Optimizer:
-    """Turns gradients into directions.
 
-    `decoupled` says that weight decay acts on theta directly, not through the gradient. `usual_rates` are the smallest
-    and the largest learning rate that usually work. `state_names` are the attributes that make up its state, for
-    `state_dict` and `load_state_dict`.
-    """
+class Direction:
+    """A step in the chain from the gradient to the direction. `state_names` are the attributes that make up its state."""
 
-    decoupled = False
-    usual_rates = (0.001, 1.0)
     state_names: tuple[str, ...] = ()
 
-    def direction(self, grad: np.ndarray) -> np.ndarray:
-        """Return the direction (P,) of the step for the gradient (P,)."""
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """Return the direction (P,) for the gradient (P,) at theta (P,)."""
         raise NotImplementedError
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return its state, by name."""
-        return {name: np.asarray(getattr(self, name)) for name in self.state_names}
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Copy the state that `state_dict` of another optimizer of this class returned."""
-        for name in self.state_names:
-            setattr(self, name, state[name].copy())
+class Clip(Direction):
+    """Scale a gradient with an L2 norm above `norm` down to it (Pascanu, Mikolov and Bengio, 2013)."""
 
+    def __init__(self, norm: float) -> None:
+        self.norm = norm
 
-class GradientDescent(Optimizer):
-    """Straight downhill."""
-
-    def direction(self, grad: np.ndarray) -> np.ndarray:
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        length = sqrt(total(np.square(grad, dtype=np.float64)))
+        grad *= min(1.0, self.norm / max(length, 1e-30))
         return grad
 
 
-class Momentum(Optimizer):
+class WeightDecay(Direction):
+    """Add `decay` times theta to the first `weights` entries: the weights decay, the biases do not."""
+
+    def __init__(self, decay: float, weights: int) -> None:
+        self.decay, self.weights = decay, weights
+
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        grad[: self.weights] += self.decay * theta[: self.weights]
+        return grad
+
+
+class Momentum(Direction):
     """A ball that rolls: v = momentum v + g (Polyak, 1964)."""
 
     state_names = ("velocity",)
@@ -51,7 +55,7 @@ class Momentum(Optimizer):
     def __init__(self, momentum: float = 0.9) -> None:
         self.momentum = momentum
 
-    def direction(self, grad: np.ndarray) -> np.ndarray:
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
         if self.velocity is None:
             self.velocity = np.zeros_like(grad)
         self.velocity *= self.momentum
@@ -62,10 +66,10 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """A ball that looks ahead: v = momentum v + g, direction = g + momentum v (Nesterov, 1983; Sutskever et al., 2013).
 
-    What is stored is momentum v, the only form in which v is ever needed.
+    Stores momentum * v, the only form needed.
     """
 
-    def direction(self, grad: np.ndarray) -> np.ndarray:
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
         if self.velocity is None:
             self.velocity = np.zeros_like(grad)
         self.velocity += grad
@@ -74,10 +78,9 @@ class Nesterov(Momentum):
         return grad
 
 
-class Adam(Optimizer):
-    """Every parameter at its own pace: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
+class Adam(Direction):
+    """A step size per parameter: the mean gradient over its root mean square (Kingma and Ba, 2015)."""
 
-    usual_rates = (0.00001, 0.01)  # every direction has about unit length per parameter
     state_names = ("m", "v", "power1", "power2")
     m: np.ndarray | None = None
     power1: float | np.ndarray = 1.0  # beta1^t after t steps; C libraries do not agree on the last bit of a power
@@ -86,7 +89,7 @@ class Adam(Optimizer):
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
-    def direction(self, grad: np.ndarray) -> np.ndarray:
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
         if self.m is None:
             self.m, self.v = np.zeros_like(grad), np.zeros_like(grad)
         self.power1 = self.beta1 * float(self.power1)
@@ -99,16 +102,48 @@ class Adam(Optimizer):
         return direction
 
 
-class AdamW(Adam):
-    """Adam with weight decay left out of the moving averages (Loshchilov and Hutter, 2019)."""
+class Chain(Direction):
+    """One direction after the other."""
 
-    decoupled = True
+    def __init__(self, directions: Sequence[Direction]) -> None:
+        self.directions = list(directions)
+
+    def __call__(self, grad: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        for direction in self.directions:
+            grad = direction(grad, theta)
+        return grad
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the state of all directions, by name."""
+        return {name: np.asarray(getattr(own, name)) for own in self.directions for name in own.state_names}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy the state that `state` of an equal chain returned."""
+        for own in self.directions:
+            for name in own.state_names:
+                setattr(own, name, state[name].copy())
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "gradient_descent": GradientDescent,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "adam": Adam,
-    "adamw": AdamW,
+# What the optimizers add to the chain, for a momentum. Gradient descent adds nothing: it goes straight downhill.
+OPTIMIZERS: dict[str, Callable[[float], list[Direction]]] = {
+    "gradient_descent": lambda momentum: [],
+    "momentum": lambda momentum: [Momentum(momentum)],
+    "nesterov": lambda momentum: [Nesterov(momentum)],
+    "adam": lambda momentum: [Adam()],
+    "adamw": lambda momentum: [Adam()],
 }
+# The smallest and the largest learning rate that usually work; a direction of Adam has about unit length per parameter.
+TYPICAL_RATES = {name: (0.00001, 0.01) if name.startswith("adam") else (0.001, 1.0) for name in OPTIMIZERS}
+
+
+def chain(
+    optimizer: str, weights: int, momentum: float = 0.9, weight_decay: float = 0.0, clip_norm: float | None = None
+) -> Chain:
+    """Return the chain of an optimizer by name, with clipping and weight decay on the first `weights` parameters.
+
+    AdamW is Adam with the decay left out of the moving averages (Loshchilov and Hutter, 2019).
+    """
+    clip = [Clip(clip_norm)] if clip_norm is not None else []
+    decay = [WeightDecay(weight_decay, weights)] if weight_decay else []
+    own = OPTIMIZERS[optimizer](momentum)
+    return Chain([*clip, *own, *decay] if optimizer == "adamw" else [*clip, *decay, *own])

@@ -49,11 +49,6 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return fsum(count * np.abs(mean_confidence - mean_accuracy)) / int(count.sum())
 
 
-def threshold(scores: np.ndarray, fraction: float) -> float:
-    """Return the score below which this fraction of the scores (N,) lies, to four decimals."""
-    return round(float(np.sort(scores)[int(fraction * len(scores))]), 4)
-
-
 def answers(
     rows: Sequence[Mapping[str, str]], classes: Sequence[str], images: int, path: Path | str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,9 +1,8 @@
-"""Put the page together: its sources, the numbers that it shows, and as many test images as fit."""
+"""Put the page together: its sources, and the numbers and images that it shows."""
 
 import base64
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,3 @@ def pack(image: np.ndarray) -> bytes:
     """Return a uint8 image as runs: the number of zeros, the number of other pixels, and these pixels."""
     runs = re.findall(rb"(\0{0,255})([^\0]{0,255})", image.tobytes())
     return b"".join(bytes([len(zeros), len(others)]) + others for zeros, others in runs if zeros or others)
-
-
-def fitting(sizes: Iterable[float], limit: int) -> int:
-    """Return how many of the first sizes, in bytes, add up to no more than `limit`."""
-    ends = np.cumsum(list(sizes))
-    return int(np.searchsorted(ends, limit, side="right"))

@@ -33,6 +33,6 @@ const { model, tests } = data;
 const network = new Network(
   model.layers.map(({ W, b }) => ({ W: floats(W), b: floats(b) })),
   model.activation,
-  model.arithmetic === "exact",
 );
 const images = unpack(bytes(tests.images), tests.index.length, model.rows * model.columns);
+const knownImages = unpack(bytes(data.known.images), data.known.count, model.rows * model.columns); // already deskewed

@@ -4,6 +4,7 @@
 const PAGE_OF_IMAGES = 48;
 const NEAREST = 8;
 const mistaken = tests.index.flatMap((_, n) => (tests.actual[n] === tests.predicted[n] ? [] : [n]));
+let mistakenVectors = null; // made when they are needed
 
 // A button that shows test image n and puts it through the network.
 function thumbnail(n) {
@@ -27,13 +28,14 @@ function thumbnail(n) {
   return button;
 }
 
-// The mistakes that look most like what is shown; they are the first images of the page.
+// The mistakes that look most like what is shown.
 function showNearest() {
   const none = (text) => byId("nearest").replaceChildren(element("p", { className: "note", textContent: text }));
   if (!mistaken.length) return none("This network makes no mistake on the test set.");
   if (!shown) return none("Draw a digit, and they appear here.");
-  const likeness = likenesses(shown.direction, mistaken.length);
-  const ranked = mistaken.filter((n) => n !== chosen).sort((a, b) => likeness[b] - likeness[a]);
+  mistakenVectors ??= mistaken.map((n) => unitVector(prepare(images[n], model).x));
+  const similarity = similarities(shown.vector, mistakenVectors); // the mistakes are the first images of the page
+  const ranked = mistaken.filter((n) => n !== chosen).sort((a, b) => similarity[b] - similarity[a]);
   return byId("nearest").replaceChildren(...ranked.slice(0, NEAREST).map(thumbnail));
 }
 

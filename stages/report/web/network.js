@@ -1,22 +1,21 @@
 // The forward pass of stages/nn, and the way back from a class to the neurons and pixels that spoke for and against it.
 "use strict";
 
-const SLOPE = Math.fround(0.01); // of leaky ReLU
+const SLOPE = 0.01; // of leaky ReLU
 
 const ACTIVATIONS = {
   relu: (z) => z.map((value) => Math.max(value, 0)),
   leaky_relu: (z) => z.map((value) => (value > 0 ? value : SLOPE * value)),
-  tanh: (z) => Float64Array.from(z, tanh),
-  sigmoid: (z) => Float64Array.from(z, (value) => 0.5 * (1 + tanh(0.5 * value))),
+  tanh: (z) => z.map(tanh),
+  sigmoid: (z) => z.map((value) => 0.5 * (1 + tanh(0.5 * value))),
 };
 
 class Network {
   // `layers` have W (inputs x outputs, row after row) and b as Float32Array.
-  constructor(layers, activation, exact) {
+  constructor(layers, activation) {
     this.activation = activation;
-    this.round = exact ? rounded : (a) => Float64Array.from(a);
     this.layers = layers.map(({ W, b }) => {
-      return { W, b, rounded: this.round(W), inputs: W.length / b.length, outputs: b.length };
+      return { W, b, rounded: rounded(Float64Array.from(W)), inputs: W.length / b.length, outputs: b.length };
     });
   }
 
@@ -24,10 +23,10 @@ class Network {
   // its weighted sums with bias, and its outputs.
   forward(x) {
     const trace = [];
-    let y = x;
+    let y = Float64Array.from(x);
     this.layers.forEach((layer, n) => {
-      const input = this.round(y);
-      const z = multiply(input, layer, y instanceof Float32Array);
+      const input = rounded(y);
+      const z = product(input, layer.rounded, layer.inputs).map((sum, j) => sum + layer.b[j]);
       y = n < this.layers.length - 1 ? ACTIVATIONS[this.activation](z) : z;
       trace.push({ x: input, z, y });
     });
@@ -80,13 +79,6 @@ function product(a, b, D) {
     }
   }
   return result;
-}
-
-// x @ W + b. Exact before its one rounding to float32, if that is the type of what came in.
-function multiply(x, { rounded, b, inputs }, single) {
-  const sums = product(x, rounded, inputs);
-  if (single) return Float32Array.from(sums, (sum, j) => Math.fround(sum) + b[j]);
-  return sums.map((sum, j) => sum + b[j]);
 }
 
 function column({ rounded, inputs, outputs }, k) {

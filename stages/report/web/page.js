@@ -17,7 +17,7 @@ function update() {
   const cropped = pad.image ? null : crop(pad.strokes, SIDE);
   const image = pad.image ?? (cropped && center(cropped, SIDE, model));
   const prepared = image && prepare(image, model);
-  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x), ...likeIt(prepared.x) };
+  shown = image && { cropped, image, ...prepared, result: network.forward(prepared.x), ...compare(prepared.x) };
   byId("pad-hint").hidden = Boolean(pad.image || pad.strokes.length);
   byId("undo").disabled = byId("clear").disabled = !pad.image && !pad.strokes.length;
   showAnswer();
@@ -36,14 +36,14 @@ function showTest(n) {
   pad.show(images[n]);
 }
 
-function likeIt(x) {
-  const own = direction(x);
-  return { direction: own, similar: mostSimilar(own, chosen) };
+function compare(x) {
+  const vector = unitVector(x);
+  return { vector, similarity: bestSimilarity(vector) };
 }
 
-// Whether the network is confident, and what is shown is like the digits that it knows.
-function certain({ result, similar }) {
-  return confident(result) && similar.likeness >= data.thresholds.likeness;
+// Whether the network is confident, and what is shown is similar to digits that it was trained on.
+function certain({ result, similarity }) {
+  return confident(result) && similarity >= data.thresholds.similarity;
 }
 
 function confident({ confidence }) {
@@ -182,17 +182,14 @@ byId("summary").textContent =
   `${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
 byId("digest").textContent = model.sha256;
 byId("exactness").textContent =
-  model.arithmetic === "exact"
-    ? "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the " +
-      "logits of an image are those of the Python code for this image, bit for bit."
-    : "This model was trained in fast arithmetic, whose sums are rounded in an order that differs between machines: " +
-      "the last digits here differ from NumPy\u2019s. With train.arithmetic: exact they are the same, bit for bit.";
-const { images: validation, withheld, wrong, wrong_and_withheld: caught } = data.thresholds;
+  "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of " +
+  "an image are those of the Python code for this image, bit for bit.";
+const [validation, withheld, wrong, caught] = data.thresholds.validation;
 byId("threshold").textContent = !validation
   ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."
   : `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most ` +
-    "similar of the test images in this page has a likeness (the cosine between the two, blurred) below " +
-    `${number(data.thresholds.likeness, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of ` +
+    `similar of ${knownImages.length} training images has a cosine with it, both blurred, below ` +
+    `${number(data.thresholds.similarity, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of ` +
     `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
     `${validation - withheld} others are wrong.`;
 

@@ -1,0 +1,189 @@
+"""A trained model: the network, how images are prepared for it, and when its answer is not to be trusted.
+
+    from stages.learning.model import load
+
+    load("models/network.npz").classify(images)    # [Answer(name="7", confidence=0.9998, similarity=0.93, sure=True), ...]
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stages.dataset import arrays
+from stages.dataset.arrays import Split
+from stages.dataset.records import TrainingInputs
+from stages.dataset.similarity import best_similarity, unit_vectors
+from stages.nn.losses import softmax
+from stages.nn.network import Network, from_arrays
+from stages.pipeline import files
+
+KNOWN = 2000  # training images that new ones are compared with
+ABSTAIN = 0.02  # fraction of the validation images below each threshold
+# The fields of a model file besides the network's own: name, number of dimensions, kinds of numbers.
+FIELDS = {
+    "activation": (0, "U"),
+    "classes": (1, "U"),
+    "image_shape": (1, "iu"),
+    "deskew": (0, "b"),
+    "mean": (0, "f"),
+    "std": (0, "f"),
+    "known": (3, "u"),
+    "confidence": (0, "f"),
+    "similarity": (0, "f"),
+    "validation": (1, "iu"),
+}
+
+
+class Answer(NamedTuple):
+    """The class of an image, how confident the network is, how similar known images are, and whether both suffice."""
+
+    name: str
+    confidence: float  # 0 to 1
+    similarity: float  # -1 to 1
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that prediction needs."""
+
+    network: Network  # on pixels
+    activation: str
+    classes: list[str]
+    image_shape: tuple[int, int]  # rows, columns
+    deskew: bool
+    mean: float
+    std: float
+    known: np.ndarray  # training images as they are before normalization (n, rows, columns), uint8, as many of each class
+    # Thresholds below which an answer is uncertain: of the confidence, and of the similarity to the known images.
+    confidence: float = 0.0
+    similarity: float = -1.0
+    # What the thresholds do on the validation images: their number, those below a threshold, those with a wrong answer,
+    # and those below a threshold with a wrong answer.
+    validation: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def background(self) -> float:
+        """The value of a normalized pixel without ink."""
+        return float((self.known.min() - self.mean) / self.std)
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Return uint8 images (N, rows, columns) as the network takes them, float32 (N, D)."""
+        return arrays.prepare(images, self.deskew, self.mean, self.std)
+
+    def unit_vectors(self, x: np.ndarray) -> np.ndarray:
+        """Return prepared images (N, D) as vectors (N, D) whose products are similarities."""
+        return unit_vectors(x, self.image_shape, self.background)
+
+    def answers(self, x: np.ndarray) -> list[Answer]:
+        """Return the answer for each prepared image, x (N, D)."""
+        probabilities = softmax(self.network.predict(x))
+        known = arrays.normalize(self.known, self.mean, self.std)
+        similarity = best_similarity(self.unit_vectors(x), self.unit_vectors(known))
+        return [
+            Answer(
+                self.classes[row.argmax()],
+                float(row.max()),
+                float(s),
+                bool(row.max() >= self.confidence and s >= self.similarity),
+            )
+            for row, s in zip(probabilities, similarity, strict=True)
+        ]
+
+    def classify(self, images: np.ndarray) -> list[Answer]:
+        """Return the answer for each image.
+
+        Images are uint8, (N, rows, columns) or, for a single one, (rows, columns), of the size that the model was
+        trained on, from 0, the background, to 255, the ink. ValueError when they are anything else; a UserWarning when
+        they look inverted.
+        """
+        check_images(images, self.image_shape, self.mean)
+        return self.answers(self.prepare(images.reshape(-1, *self.image_shape)))
+
+    def save(self, path: Path | str) -> None:
+        """Write the model file."""
+        own = {name: np.array(getattr(self, name)) for name in FIELDS}
+        files.write_arrays(path, {**self.network.parameters(), **own})
+
+
+def new_model(network: Network, activation: str, inputs: TrainingInputs, train: Split, validation: Split) -> Model:
+    """Return the model of a network on pixels, with thresholds such that ABSTAIN of the validation images is below each.
+
+    The known images are drawn from the training images (N, D), as many of each class; without validation images there
+    is nothing to choose thresholds by, and every image gets an answer.
+    """
+    labels = train[1].argmax(axis=1)
+    order = np.random.default_rng(0).permutation(len(labels))
+    each = -(-KNOWN // len(inputs.classes))
+    rows = np.concatenate([order[labels[order] == k][:each] for k in range(len(inputs.classes))])
+    known = np.rint(train[0][np.sort(rows)] * np.float32(inputs.std) + np.float32(inputs.mean)).astype(np.uint8)
+    shown = inputs.classes, inputs.image_shape, inputs.deskew, inputs.mean, inputs.std
+    model = Model(network, activation, *shown, known.reshape(-1, *inputs.image_shape))
+    answers = model.answers(validation[0])
+    if not answers:
+        return model
+    names = np.array(inputs.classes)[validation[1].argmax(axis=1)]
+    wrong = np.array([answer.name for answer in answers]) != names
+    scores = np.array([answer[1:3] for answer in answers])  # confidence, similarity
+    thresholds = np.sort(scores, axis=0)[int(ABSTAIN * len(scores))].round(4)
+    below = (scores < thresholds).any(axis=1)
+    counts = len(scores), int(below.sum()), int(wrong.sum()), int((wrong & below).sum())
+    return Model(network, activation, *shown, model.known, *thresholds.tolist(), counts)
+
+
+def load(path: Path | str) -> Model:
+    """Return the model in a file; ValueError, in one line, when it is not one."""
+    saved = files.read_arrays(path)
+    with files.explained(path):
+        return from_file(saved)
+
+
+def from_file(saved: Mapping[str, Any]) -> Model:
+    """Return the model with these arrays of a model file; ValueError when they are not those of a model."""
+    network = from_arrays(saved)
+    for name, (dimensions, kinds) in FIELDS.items():
+        if name not in saved:
+            raise ValueError(f"has no {name}")
+        if saved[name].ndim != dimensions or saved[name].dtype.kind not in kinds:
+            raise ValueError(f"its {name} has shape {saved[name].shape} and type {saved[name].dtype}")
+    own = {name: saved[name] if name == "known" else saved[name].tolist() for name in FIELDS}
+    shape = own["image_shape"] = tuple(own["image_shape"])
+    sizes = network.dense[0].inputs, network.dense[-1].outputs
+    if len(shape) != 2 or min(shape) < 1 or (shape[0] * shape[1], len(own["classes"])) != sizes:
+        raise ValueError("its layers do not fit its image_shape and classes")
+    if len(set(own["classes"])) != len(own["classes"]):
+        raise ValueError("its classes must be different")
+    if not np.isfinite([own[name] for name in ("mean", "std", "confidence", "similarity")]).all() or own["std"] <= 0:
+        raise ValueError("its mean, std, confidence and similarity must be finite, std positive")
+    if own["known"].dtype != np.uint8 or own["known"].shape[1:] != shape or not len(own["known"]):
+        raise ValueError("its known images must be uint8 of its image_shape, one or more")
+    if len(own["validation"]) != 4:
+        raise ValueError("its validation must be four counts")
+    return Model(network, **own)
+
+
+def check_images(images: np.ndarray, shape: tuple[int, int], mean: float) -> None:
+    """Raise ValueError unless images are what a model takes that was trained on this shape and this mean of pixels."""
+    if not isinstance(images, np.ndarray):
+        raise ValueError(f"images are a {type(images).__name__}, but the model takes a NumPy array")
+    wanted = f"uint8 of shape (N, {shape[0]}, {shape[1]}) or ({shape[0]}, {shape[1]})"
+    if images.dtype != np.uint8:
+        hint = "; multiply by 255, round, and convert with astype(np.uint8)" if images.dtype.kind == "f" else ""
+        raise ValueError(f"images are {images.dtype}, but the model takes {wanted}, from 0 to 255{hint}")
+    if images.ndim not in (2, 3) or images.shape[-2:] != shape:
+        raise ValueError(f"images have shape {images.shape}, but the model takes {wanted}")
+    if images.size and 0 < images.max() <= 1 < mean:
+        raise ValueError("the brightest pixel is 1, but the model takes pixels from 0 to 255; multiply by 255")
+    border = np.ones(shape, bool)
+    border[1:-1, 1:-1] = False
+    bright = int((images.reshape(-1, *shape)[:, border].mean(axis=1) > 127).sum()) if mean < 128 else 0
+    if bright:
+        warnings.warn(
+            f"{bright} of {images.size // border.size} images look inverted: their borders are bright, but the model "
+            "takes bright ink on a dark background; try 255 - images",
+            stacklevel=3,
+        )
