@@ -23,7 +23,9 @@ def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
     images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
     model = load(paths.MODEL)
     if images.shape[1:] != model.image_shape:
-        raise ValueError(f"{paths.MODEL}: was trained on images of a different size than {TEST_IMAGES}; run `dvc repro`")
+        raise ValueError(
+            f"{paths.MODEL}: was trained on images of a different size than {TEST_IMAGES}; run `dvc repro`"
+        )
     rows_of_answers = files.read_rows(paths.PREDICTIONS, ["actual", "predicted"], ["confidence"])
     actual, predicted, confidence = metrics.answers(rows_of_answers, model.classes, len(images), paths.PREDICTIONS)
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]

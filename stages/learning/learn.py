@@ -98,7 +98,7 @@ def learn(
         averaging=settings["averaging"],
         state=state,
     ):
-        row = {
+        row: dict[str, Any] = {
             "epoch": epoch.number,
             "learning_rate": float(f"{epoch.learning_rate:.6g}"),
             "batch_loss": round(epoch.loss, 6),

@@ -1,13 +1,13 @@
 """A trained model: the network, how images are prepared for it, and when its answer is not to be trusted.
 
-    from stages.learning.model import load
+from stages.learning.model import load
 
-    load("models/network.npz").classify(images)    # [Answer(name="7", confidence=0.9998, similarity=0.93, sure=True), ...]
+load("models/network.npz").classify(images)    # [Answer(name="7", confidence=0.9998, similarity=0.93, sure=True)]
 """
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +58,9 @@ class Model:
     deskew: bool
     mean: float
     std: float
-    known: np.ndarray  # training images as they are before normalization (n, rows, columns), uint8, as many of each class
+    known: (
+        np.ndarray
+    )  # training images as they are before normalization (n, rows, columns), uint8, as many of each class
     # Thresholds below which an answer is uncertain: of the confidence, and of the similarity to the known images.
     confidence: float = 0.0
     similarity: float = -1.0
@@ -111,10 +113,10 @@ class Model:
 
 
 def new_model(network: Network, activation: str, inputs: TrainingInputs, train: Split, validation: Split) -> Model:
-    """Return the model of a network on pixels, with thresholds such that ABSTAIN of the validation images is below each.
+    """Return the model of a network on pixels, with the fraction ABSTAIN of the validation images below each threshold.
 
-    The known images are drawn from the training images (N, D), as many of each class; without validation images there
-    is nothing to choose thresholds by, and every image gets an answer.
+    The known images are drawn from the training images (N, D), as many of each class. Without validation images
+    there is nothing to choose thresholds by, and every answer is sure.
     """
     labels = train[1].argmax(axis=1)
     order = np.random.default_rng(0).permutation(len(labels))
@@ -132,7 +134,8 @@ def new_model(network: Network, activation: str, inputs: TrainingInputs, train: 
     thresholds = np.sort(scores, axis=0)[int(ABSTAIN * len(scores))].round(4)
     below = (scores < thresholds).any(axis=1)
     counts = len(scores), int(below.sum()), int(wrong.sum()), int((wrong & below).sum())
-    return Model(network, activation, *shown, model.known, *thresholds.tolist(), counts)
+    confidence, similarity = thresholds.tolist()
+    return replace(model, confidence=confidence, similarity=similarity, validation=counts)
 
 
 def load(path: Path | str) -> Model:

@@ -38,16 +38,17 @@ from typing import Any
 
 import numpy as np
 
-BITS = {np.dtype(np.float32): 8, np.dtype(np.float64): 21}
-MANTISSA = {kind: np.finfo(kind).nmant for kind in BITS}  # bits after the first
+BITS: dict[np.dtype[Any], int] = {np.dtype(np.float32): 8, np.dtype(np.float64): 21}
+LIMITS: dict[np.dtype[Any], Any] = {np.dtype(kind): np.finfo(kind) for kind in (np.float32, np.float64)}
+MANTISSA = {kind: limits.nmant for kind, limits in LIMITS.items()}  # bits after the first
 TERMS = {kind: 2 ** (MANTISSA[kind] + 1 - 2 * bits) for kind, bits in BITS.items()}
 # 2^e is at least FINEST, so that a product of two units is a normal number (some processors flush others to zero), and
 # at most LARGEST, so that no sum of products overflows.
-FINEST = {kind: bits + np.finfo(kind).minexp // 2 for kind, bits in BITS.items()}
-LARGEST = {kind: ldexp(1.0, (np.finfo(kind).maxexp - 1 - TERMS[kind].bit_length()) // 2) for kind in BITS}
+FINEST = {kind: BITS[kind] + limits.minexp // 2 for kind, limits in LIMITS.items()}
+LARGEST = {kind: ldexp(1.0, (limits.maxexp - TERMS[kind].bit_length()) // 2) for kind, limits in LIMITS.items()}
 POOL = 2**18  # numbers for rounding at random
 HINT = "use another build of NumPy"
-FUNCTIONS = "52baf292c4d322808195c1a26c2f354a92480d72ab7f5b765055a3008926cf77"  # SHA-256 of some values of the functions
+FUNCTIONS = "52baf292c4d322808195c1a26c2f354a92480d72ab7f5b765055a3008926cf77"  # SHA-256 of some of their values
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # ln 2; the first part times an integer is exact
 EXP = [1 / factorial(n) for n in range(14)]  # Taylor series of e^x,
 ATANH = [1 / (2 * n + 1) for n in range(11)]  # of atanh(x) / x in x^2,
@@ -64,9 +65,9 @@ def round_to(
 ) -> np.ndarray:
     """Return float32 or float64 `a` as multiples of 2^(e - bits), where 2^e is the least power of two >= all |a|.
 
-    `a` plus 1.5 * 2^(e - bits + MANTISSA) has no room for finer bits: the addition rounds them off, to nearest, and the
-    subtraction is exact. With `rng`, a random number from -1/2 to 1/2 unit is added before. Rounding twice to nearest is
-    rounding once. All entries are NaN if one is not finite or larger than LARGEST.
+    `a` plus 1.5 * 2^(e - bits + MANTISSA) has no room for finer bits: the addition rounds them off, to nearest, and
+    the subtraction is exact. With `rng`, a random number from -1/2 to 1/2 unit is added before. Rounding to nearest
+    twice is rounding once. All entries are NaN if one is not finite or larger than LARGEST.
     """
     above, below = (extreme.reduce(a, axis=None, initial=0) for extreme in (np.maximum, np.minimum))
     largest = float(max(above, -below))
@@ -93,14 +94,14 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.nd
 
 
 def total(a: np.ndarray, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Return the sum of `a` along an axis, or over all elements, in float64; the terms are rounded so that it is exact."""
+    """Return the sum of `a` along an axis, or over all elements, in float64, of terms rounded so that it is exact."""
     count = a.size if axis is None else a.shape[axis]
     bits = min(51, 53 - (count - 1).bit_length())  # count * 2^bits <= 2^53
     return round_to(a.astype(np.float64), bits).sum(axis=axis, keepdims=keepdims)
 
 
 def noise(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Return `size` numbers from -1/2 to 1/2, float32: the pool of random numbers from a random place on, in a circle."""
+    """Return `size` numbers from -1/2 to 1/2, float32, from the pool: from a random place on, and around its end."""
     start = int(rng.random() * POOL)
     if start + size <= len(NOISE):
         return NOISE[start : start + size]
@@ -159,8 +160,7 @@ def log(x: np.ndarray) -> np.ndarray:
     m, k = np.where(low, 2 * m, m), k - low
     s = (m - 1) / (m + 1)
     atanh = s * polynomial(ATANH, s * s)
-    result = k * LN2_HIGH + (k * LN2_LOW + 2 * atanh)
-    return result
+    return np.asarray(k * LN2_HIGH + (k * LN2_LOW + 2 * atanh))
 
 
 def tanh(x: np.ndarray) -> np.ndarray:

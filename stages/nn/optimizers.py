@@ -1,7 +1,7 @@
 """The direction of a step. The learning rate and its schedule set the length.
 
-Each of these turns a gradient (P,) into a direction (P,), to be subtracted from theta (P,). They chain: what one returns
-goes into the next, as in Optax. Weight decay before momentum is an L2 penalty, after Adam it is AdamW. A direction
+Each of these turns a gradient (P,) into a direction (P,), to be subtracted from theta (P,). They chain, as in Optax:
+what one returns goes into the next. Weight decay before momentum is an L2 penalty, after Adam it is AdamW. A direction
 may overwrite the gradient; a returned buffer is valid until the next call.
 """
 
@@ -14,7 +14,7 @@ from stages.nn.exact import total
 
 
 class Direction:
-    """A step in the chain from the gradient to the direction. `state_names` are the attributes that make up its state."""
+    """A link of the chain from gradient to direction. `state_names` are the attributes that make up its state."""
 
     state_names: tuple[str, ...] = ()
 

@@ -45,7 +45,7 @@ def fit(
 
     The learning rate is a function of the progress, from 0 to 1. `rng(epoch)` is where dropout and the rounding of
     gradients draw from. With `averaging`, the network that is yielded is a moving average of the weights (Polyak and
-    Juditsky, 1992), while training continues from the weights themselves. With the `state` of an earlier epoch, training
+    Juditsky, 1992), while training continues from the weights themselves. With the `state` of an earlier epoch, it
     resumes after that epoch as if it had never stopped. Raises FloatingPointError at the first loss that is not finite.
     """
     theta, steps, done = network.theta, len(batches), 0
