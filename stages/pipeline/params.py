@@ -43,6 +43,9 @@ WORDING = {
     "less than": "<",
 }
 
+# Keys that there are no more, with the name of their section, and what to do about one that is still there.
+GONE = {"train.arithmetic": "all arithmetic is exact now; remove the line"}
+
 
 class Choice:
     """Marks text as one of the keys of a table: `Annotated[str, Choice(OPTIMIZERS)]`."""
@@ -109,13 +112,19 @@ def explain(error: ErrorDetails, kind: Any, path: Path, lines: Lines) -> str:
     for pattern, words in WORDING.items():
         problem = re.sub(pattern, words, problem)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        near = difflib.get_close_matches(str(place[-1]), keys_at(kind, place[:-1]), n=1)
-        problem += f", did you mean {near[0]}?" if near else ""
+        hint = GONE.get(dotted(place[-2:])) or did_you_mean(str(place[-1]), keys_at(kind, place[:-1]))
+        problem = ", ".join(filter(None, [problem, hint]))
     if problem.startswith("must ") and ", got " not in problem:
         value = json.dumps(error["input"], ensure_ascii=False, default=str)
         problem += f", got {value if len(value) <= 60 else value[:57] + '...'}"
     known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), ())
     return f"{dotted(place)}: {problem} ({path}{f' line {lines[known]}' if known else ''})"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return a question with the known name that is nearest to an unknown one, or `otherwise` if none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def keys_at(kind: Any, place: Place) -> list[str]:

@@ -164,6 +164,13 @@ def test_all_problems_are_reported_at_once_with_suggestions(tmp_path, monkeypatc
     )
 
 
+def test_a_key_that_is_gone_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(params.GONE, "train.rate", "it is train.learning_rate now; rename it")
+    (problem,) = problems(COMMITTED.replace("\ntrain:\n", "\ntrain:\n  rate: 0.1\n"), tmp_path, monkeypatch)
+    expected = "train.rate: unknown, it is train.learning_rate now; rename it (params.yaml line "
+    assert problem == f"{expected}{line_of('train') + 1})"
+
+
 @pytest.mark.parametrize("value", ["null", "5", "[1]"])
 def test_a_section_that_is_not_a_mapping(value, tmp_path, monkeypatch):
     assert problems(f"train: {value}\n", tmp_path, monkeypatch)[2] == (
