@@ -25,16 +25,14 @@ in terms of those operations.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import factorial, frexp, ldexp, pi, sqrt
 from typing import Any
 
 import numpy as np
 
-BITS = 21
-TERMS = 2 ** (53 - 2 * BITS)
+BITS = {np.dtype(np.float32): 8, np.dtype(np.float64): 21}
+TERMS = {np.dtype(np.float32): 256, np.dtype(np.float64): 2048}
 MANTISSA = {np.dtype(kind): np.finfo(kind).nmant for kind in (np.float32, np.float64)}  # bits after the first
 FINEST = -479  # no unit is below 2^(FINEST - BITS) = 2^-500: a product of two units is still a float64
 LARGEST = ldexp(1.0, 500)  # and no operand is this large: no sum of products overflows
@@ -45,68 +43,30 @@ ATANH = [1 / (2 * n + 1) for n in range(11)]  # of atanh(x) / x in x^2,
 COS = [(-1) ** n / factorial(2 * n) for n in range(16)]  # and of cos(x) in x^2
 
 
-@dataclass(frozen=True)
-class Rounded:
-    """A rounded matrix: float64 multiples of 2^(e - BITS), at most 2^e. `rounded` makes one, and `T`."""
-
-    values: np.ndarray
-    dtype: np.dtype[Any]  # before it was rounded
-
-    @property
-    def T(self) -> Rounded:
-        return Rounded(self.values.T, self.dtype)
-
-
-Operand = np.ndarray | Rounded
-
-
-def round_to(a: np.ndarray, bits: int) -> np.ndarray:
-    """Return the multiples of 2^(e - bits) nearest to float32 or float64 `a`, where 2^e is above the largest |a|.
-
-    `a` plus 1.5 * 2^(e - bits + mantissa) has no room for finer bits: the addition rounds them off, to nearest, and the
-    subtraction is exact. All entries are NaN if one is NaN, infinite or too large: from 2^500 on in float64, and in
-    float32 within a few powers of two of its largest number.
-    """
+def round_to(a: np.ndarray, bits: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the multiples of 2^(e - bits) nearest to float32 or float64 `a`; 2^e is at least the largest |a|."""
     above, below = (extreme.reduce(a, axis=None, initial=0) for extreme in (np.maximum, np.minimum))
     largest = float(max(above, -below))
-    e = max(frexp(largest)[1], FINEST)
+    m, e = frexp(largest)
+    e = max(e - (m == 0.5), -60)
     C = a.dtype.type(ldexp(1.5, e - bits + MANTISSA[a.dtype]) if largest < LARGEST else np.nan)
-    result = a + C
+    result: np.ndarray = np.add(a, C, out=out)
     result -= C
     return result
 
 
-def rounded(a: Operand) -> Rounded:
-    """Return `a` with BITS bits relative to its largest entry; what is rounded already stays as it is."""
-    return a if isinstance(a, Rounded) else Rounded(round_to(a, BITS).astype(np.float64, copy=False), a.dtype)
+def rounded(a: np.ndarray) -> np.ndarray:
+    """Return `a` with BITS bits."""
+    return round_to(a, BITS[a.dtype])
 
 
-def matmul(a: Operand, b: Operand, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the product of a (..., N, D) and b (..., D, M) as an array of their type; exact once they are rounded."""
-    a, b = rounded(a), rounded(b)
-    x, y = a.values, b.values
-    product = x[..., :TERMS] @ y[..., :TERMS, :]
-    for start in range(TERMS, x.shape[-1], TERMS):
-        product += x[..., start : start + TERMS] @ y[..., start : start + TERMS, :]
-    if out is None:
-        return product.astype(np.result_type(a.dtype, b.dtype), copy=False)
-    out[:] = product
-    return out
-
-
-def total(a: Operand, axis: int | None = None, keepdims: bool = False, out: np.ndarray | None = None) -> Any:
-    """Return the sum of `a` along an axis, or of all of it, in float64; the terms are rounded so that it is exact."""
-    if isinstance(a, Rounded):
-        terms = a.values
-    else:
-        a = np.asarray(a, np.float64)
-        count = a.size if axis is None else a.shape[axis]
-        terms = round_to(a, min(51, 53 - (count - 1).bit_length()))  # count * 2^bits <= 2^53
-    result = terms.sum(axis=axis, keepdims=keepdims)
-    if out is None:
-        return result
-    out[:] = result  # as `out` of the sum itself, NumPy would add up in its type
-    return out
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the product of a (..., N, D) and b (..., D, M), both rounded already."""
+    terms = TERMS[a.dtype]
+    product: np.ndarray = np.matmul(a[..., :terms], b[..., :terms, :], out=out)
+    for start in range(terms, a.shape[-1], terms):
+        product += a[..., start : start + terms] @ b[..., start : start + terms, :]
+    return product
 
 
 def exp(x: np.ndarray) -> np.ndarray:
@@ -160,37 +120,3 @@ def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
     radius = np.sqrt(-2 * log(1 - rng.random(shape)))
     normal: np.ndarray = radius * cos(2 * pi * rng.random(shape))
     return normal
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """The operations of a network that can differ between machines; every other one is exact by itself."""
-
-    rounded: Callable[[Any], Any]  # prepares a matrix that goes into several products
-    matmul: Callable[..., np.ndarray]
-    sum: Callable[..., Any]
-    exp: Callable[[np.ndarray], np.ndarray]
-    log: Callable[[np.ndarray], np.ndarray]
-    tanh: Callable[[np.ndarray], np.ndarray]
-
-
-EXACT = Arithmetic(rounded, matmul, total, exp, log, tanh)
-FAST = Arithmetic(lambda a: a, np.matmul, np.sum, np.exp, np.log, np.tanh)
-ARITHMETICS = {"exact": EXACT, "fast": FAST}
-
-
-def check_machine() -> None:
-    """Raise ArithmeticError where products or functions do not come out as everywhere else.
-
-    Products of matrices of BITS-bit integers are compared with the same in integer arithmetic, the functions with their
-    values on other machines, bit for bit.
-    """
-    for N, D, M in ((16, 784, 64), (128, 16, 128), (3, TERMS, 5)):
-        a = np.arange(N * D).reshape(N, D) * 48271 % 2**BITS - 2 ** (BITS - 1)
-        b = np.arange(D * M).reshape(D, M) * 16807 % 2**BITS - 2 ** (BITS - 1)
-        if not np.array_equal(a.astype(np.float64) @ b.astype(np.float64), a @ b):
-            raise ArithmeticError(f"this NumPy's BLAS does not multiply matrices in full float64 precision; {HINT}")
-    x = np.linspace(0.1, 3, 30)
-    for function, expected in ((exp, "80f29fcd"), (log, "3358048c"), (tanh, "bc154695"), (cos, "e5cf60da")):
-        if hashlib.sha256(function(x).astype("<f8").tobytes()).hexdigest()[:8] != expected:
-            raise ArithmeticError(f"floating-point numbers are not those of IEEE 754 here; {HINT}")
