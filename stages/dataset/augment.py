@@ -15,7 +15,7 @@ import numpy as np
 
 SHARE = 64  # images that share a warp; `Augmentation` spreads them over the block
 SMOOTHNESS = 4.0  # pixels; standard deviation of the Gaussian that smooths an elastic deformation
-NOISE = 127  # an elastic deformation smooths random integers of up to this size
+NOISE = 7  # an elastic deformation smooths random integers from -7 to 7
 
 
 def rotate(grids: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
@@ -47,25 +47,24 @@ def elastic(
 ) -> np.ndarray:
     """Displace each pixel by `pixels` (root mean square), neighbors alike (Simard, Steinkraus and Platt, 2003).
 
-    The points of a grid are `spacing` pixels apart along the rows and the columns. Noise and Gaussian are integers, so
-    that their products add up without rounding in float64.
+    The points of a grid are `spacing` pixels apart along the rows and the columns, 1 or more. Noise and Gaussian are
+    such small integers that their products add up without rounding, in float32.
     """
     count, _, rows, columns = grids.shape
-    noise = rng.integers(-NOISE, NOISE, (rows, count * 2 * columns), endpoint=True).astype(np.float64)
+    noise = rng.integers(-NOISE, NOISE, (rows, count * 2 * columns), np.int8, endpoint=True).astype(np.float32)
     (G, deviation), (H, other) = gaussian(rows, spacing[0]), gaussian(columns, spacing[1])
     unit = np.sqrt(NOISE * (NOISE + 1) / 3) * deviation * other.T  # the root mean square of the smoothed noise
     smoothed = ((G @ noise).reshape(-1, columns) @ H.T).reshape(rows, count, 2, columns)
-    return grids + smoothed.transpose(1, 2, 0, 3) * (pixels / unit)
+    return grids + smoothed.transpose(1, 2, 0, 3) * (pixels / unit).astype(np.float32)
 
 
 @cache
 def gaussian(n: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix (n, n) of integers that smooths n random numbers, and what it multiplies their deviation by."""
     i = np.arange(n)
-    G = np.rint(
-        2**15 * np.exp(-(((i[:, None] - i) * (spacing / SMOOTHNESS)) ** 2) / 2)
-    )  # far coarser than errors of `exp`
-    return G, np.sqrt((G**2).sum(axis=1, keepdims=True))
+    G = np.exp(-(((i[:, None] - i) * (spacing / SMOOTHNESS)) ** 2) / 2)
+    G = np.rint(2**7 * G)  # far coarser than errors of `exp`
+    return G.astype(np.float32), np.sqrt((G**2).sum(axis=1, keepdims=True))
 
 
 def uniform(rng: np.random.Generator, most: float, size: tuple[int, ...]) -> np.ndarray:
@@ -90,10 +89,10 @@ def warp(
 ) -> np.ndarray:
     """Return flat images (N, D) of this shape (rows, columns) sampled at the P points of a grid each, (n, P).
 
-    Of the images those in `rows` (n,), or all. The ith of them is sampled at grid i modulo the number of grids,
+    `rows` (n,) selects images, by default all. The ith of these is sampled at grid i modulo the number of grids,
     (G, 2, ...), so that the images of one grid are as far apart as possible. Bilinear interpolation; outside the image
-    its edge is repeated. `transform` gets up to SHARE new images of a grid at a time, while they are in the processor's
-    cache, and returns what replaces them: (m, P) -> (m, F). They are columns in memory.
+    its edge is repeated. `transform` replaces up to SHARE new images of one grid, (m, P), by (m, F), while they are in
+    the processor's cache. It gets them as the transpose of an array (P, m) that the next ones overwrite.
     """
     rows = np.arange(len(images)) if rows is None else rows
     corners, weights = bilinear(grids, shape)
@@ -101,19 +100,20 @@ def warp(
     m = min(SHARE, -(-n // G))
     flat, pixels, term, warped = (np.empty(size, images.dtype) for size in ((m, D), (D, m), (P, m), (P, m)))
     result = np.empty((n, 0), images.dtype)
-    for first in (i for grid in range(min(G, n)) for i in range(grid, n, m * G)):
-        some = np.arange(first, first + m * G, G)  # those after the end repeat the last, and are dropped
-        images.take(rows.take(some, mode="clip"), axis=0, out=flat, mode="clip")
+    for first in (i for grid in range(G) for i in range(grid, n, m * G)):
+        some = rows.take(range(first, first + m * G, G), mode="clip")  # beyond the end, the last one again
+        images.take(some, axis=0, out=flat, mode="clip")  # nothing to clip; the default mode copies twice
         np.copyto(pixels, flat.T)  # a row is one pixel of all images
-        for corner, weight, out in zip(corners[first % G], weights[first % G], (warped, term, term, term), strict=True):
-            pixels.take(corner, axis=0, out=out, mode="clip")
-            out *= weight
-            if out is term:
+        for k, product in enumerate((warped, term, term, term)):
+            pixels.take(corners[first % G, k], axis=0, out=product, mode="clip")
+            product *= weights[first % G, k]
+            if k:
                 warped += term
         part = transform(warped.T)
         if not result.size:
             result = np.empty((n, part.shape[1]), part.dtype)
-        result[first : first + m * G : G] = part[: np.count_nonzero(some < n)]
+        place = result[first : first + m * G : G]
+        place[:] = part[: len(place)]
     return result
 
 
@@ -165,13 +165,15 @@ class Augmentation:
         resolution = self.resolution or self.shape
         spacing = (self.shape[0] / resolution[0], self.shape[1] / resolution[1])
         y, x = (
-            (np.arange(n) + 0.5) * step - pixels / 2
-            for n, step, pixels in zip(resolution, spacing, self.shape, strict=True)
+            (np.arange(n, dtype=np.float32) + 0.5) * (pixels / n) - pixels / 2
+            for n, pixels in zip(resolution, self.shape, strict=True)
         )
-        grids = np.broadcast_to([[[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]], (count, 2, 1, 3))  # three points tell it all
+        # All but `elastic` are affine, so they need to map three points only.
+        grids = np.broadcast_to([[[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]], (count, 2, 1, 3))
         grids = rotate(grids, self.rotation, rng)
         grids = scale(grids, self.scaling, rng)
         grids = shear(grids, self.shear, rng)
         grids = shift(grids, self.shift, rng)
-        origin, down, right = grids[..., :1], grids[..., 1:2] - grids[..., :1], grids[..., 2:] - grids[..., :1]
-        return elastic(origin + down * y[:, np.newaxis] + right * x, self.elastic, rng, spacing)
+        origin, down, right = np.split(grids.astype(np.float32), 3, axis=3)
+        grids = origin + (down - origin) * y[:, np.newaxis] + (right - origin) * x
+        return elastic(grids, self.elastic, rng, spacing)

@@ -66,32 +66,27 @@ class LowFrequencies:
     def transform(self, images: np.ndarray) -> np.ndarray:
         """Return the frequencies (N, F) of flat images (N, P) of the shape, or of the coarser resolution.
 
-        They are computed in the type of the images, which are rounded so that the sums are exact. Fastest where images
-        are adjacent in memory, not the pixels of one, as `images.T` is worked on.
+        All is computed in the type of the images. Operands are rounded to as many bits as the sums leave room for.
+        Fastest when `images.T` is contiguous, which is how a warp leaves images.
         """
         (N, P), kind = images.shape, images.dtype
         rows, columns = self.shape if self.shape[0] * self.shape[1] == P else self.resolution
-        down, across = (
-            coarse_waves(n, points, self.frequencies, kind)
-            for n, points in zip(self.shape, (rows, columns), strict=True)
-        )
+        down, across = rounded_waves(self.shape, (rows, columns), self.frequencies, kind)
         result = np.empty((N, self.F), kind)
         for start in range(0, N, CHUNK):
-            x = images[start : start + CHUNK].T  # (P, n)
-            x = round_to(x, bits(rows, kind), out=np.empty(x.shape, kind)).reshape(rows, -1)  # (rows, columns n)
-            x = matmul(down, x).reshape(len(down), columns, -1)  # (k, columns, n)
-            x = matmul(across, round_to(x, bits(columns, kind), out=x))  # (k, l, n)
-            result[start : start + CHUNK] = x.reshape(-1, x.shape[2])[self.chosen].T
+            x = round_to(images[start : start + CHUNK].T, bits(rows, kind))  # (P, n)
+            x = matmul(down, x.reshape(rows, -1)).reshape(len(down), columns, -1)  # (k, columns, n)
+            x = matmul(across, round_to(x, bits(columns, kind)))  # (k, l, n)
+            result[start : start + CHUNK] = x.reshape(-1, x.shape[2]).take(self.chosen, axis=0).T
         return result
 
     def project(self, W: np.ndarray) -> np.ndarray:
         """Return weights W (D, M) on pixels as weights (F, M) on frequencies, B^T @ W, computed in float64."""
         (rows, columns), M = self.shape, W.shape[1]
         down, across = map(rounded, self.waves(self.shape))
-        x = W.astype(np.float64).reshape(rows, columns * M)
-        x = matmul(down, rounded(x)).reshape(-1, columns, M)  # (k, columns, M)
-        x = matmul(across, rounded(x)).reshape(-1, M)  # (k l, M)
-        return x[self.chosen].astype(W.dtype)
+        x = matmul(down, rounded(W.astype(np.float64)).reshape(rows, columns * M))  # (k, columns M)
+        x = matmul(across, rounded(x).reshape(-1, columns, M))  # (k, l, M)
+        return x.reshape(-1, M)[self.chosen].astype(W.dtype)
 
     def fold(self, W: np.ndarray) -> np.ndarray:
         """Return weights W (F, M) on frequencies as weights (D, M) on pixels, B @ W, computed in float64."""
@@ -99,9 +94,9 @@ class LowFrequencies:
         down, across = map(rounded, self.waves(self.shape))
         x = np.zeros((len(down) * len(across), M))
         x[self.chosen] = W
-        x = matmul(down.T, rounded(x.reshape(len(down), -1))).reshape(-1, len(across), M)  # (rows, l, M)
-        x = matmul(across.T, rounded(x)).reshape(-1, M)  # (rows columns, M)
-        return x.astype(W.dtype)
+        x = matmul(down.T, rounded(x).reshape(len(down), len(across) * M))  # (rows, l M)
+        x = matmul(across.T, rounded(x).reshape(-1, len(across), M))  # (rows, columns, M)
+        return x.reshape(-1, M).astype(W.dtype)
 
 
 Inputs = Pixels | LowFrequencies
@@ -127,11 +122,14 @@ def waves(n: int, points: int, frequencies: int) -> np.ndarray:
 
 
 @cache
-def coarse_waves(n: int, points: int, frequencies: int, kind: np.dtype[Any]) -> np.ndarray:
-    """Return `waves` in this type, rounded for sums of `points` terms."""
-    return round_to(waves(n, points, frequencies).astype(kind), bits(points, kind))
+def rounded_waves(
+    shape: tuple[int, int], resolution: tuple[int, int], frequencies: int, kind: np.dtype[Any]
+) -> list[np.ndarray]:
+    """Return the waves down and across as operands of `transform`, in the type `kind`."""
+    pairs = zip(shape, resolution, strict=True)
+    return [round_to(waves(n, points, frequencies).astype(kind), bits(points, kind)) for n, points in pairs]
 
 
 def bits(terms: int, kind: np.dtype[Any]) -> int:
-    """Return how many bits both operands may have for an exact sum of `terms` products: 9 for up to 64 in float32."""
+    """Return the most bits of two operands whose sums of `terms` products are exact: 9 for 32 terms in float32."""
     return int(np.finfo(kind).nmant + 1 - (terms - 1).bit_length()) // 2
