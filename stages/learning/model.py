@@ -21,7 +21,7 @@ from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
 from stages.pipeline import files
 
-KNOWN = 2000  # training images that new ones are compared with
+KNOWN = 1000  # training images that new ones are compared with
 ABSTAIN = 0.02  # fraction of the validation images below each threshold
 # The fields of a model file besides the network's own: name, number of dimensions, kinds of numbers.
 FIELDS = {
