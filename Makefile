@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page, predict
 	dvc repro
@@ -18,8 +18,11 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
 	@python -m tools.predict $(IMAGES)
 
-test: .venv/installed  ## run the tests
-	python -m pytest -rs -n logical --dist loadgroup
+test: .venv/installed  ## run the fast tests, with one run of the whole pipeline (two minutes)
+	python -m pytest -n logical
+
+test-all: .venv/installed  ## run all tests: also those that are slow, and of the page in a browser (five minutes)
+	python -m pytest -m "slow or not slow" -rs -n logical --dist loadgroup
 
 everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tools.everywhere

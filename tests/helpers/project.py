@@ -22,7 +22,6 @@ ROLES = {
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
-warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
 STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
 SMALL = {
     "fetch": {"dataset": "drawn"},
@@ -104,14 +103,10 @@ def merge(content, changes):
 
 
 def run(root, *command, **variables):
-    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's.
-
-    `dvc` and `python -m` start fast once the fixture `warm_path` is in use, except with `variables`, which Python may
-    need when it starts.
-    """
+    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
-        "PATH": PATH if variables else warm_path or PATH,
+        "PATH": PATH,
         "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"),
         "DVC_NO_ANALYTICS": "1",
         **variables,
