@@ -1,6 +1,5 @@
 """One finished run of the pipeline on the fixture's digits, and copies of it to change."""
 
-import shutil
 import signal
 
 import pytest
@@ -12,7 +11,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests/slow, and run what takes long first, so that the workers of pytest-xdist end at about the same time."""
+    """Mark tests/slow, and run it first, so that the workers of pytest-xdist end at about the same time."""
     for item in items:
         if item.path.parent.name == "slow":
             item.add_marker("slow")
@@ -31,7 +30,5 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished run, with DVC's cache and state, for a test to change."""
-    root = tmp_path / "copy"
-    shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    return root
+    """A copy of the finished run for a test to change."""
+    return project.copy(finished, tmp_path / "copy")
