@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 from stages.evaluate import evaluate
-from stages.fetch import fetch
-from stages.page import page
 from stages.pipeline import params
-from stages.plot import plot
-from stages.predict import predict
-from stages.preprocess import preprocess
 from stages.train import train
+from stages.validate import STAGES
 
 ACTIVATION = "must be 'relu', 'leaky_relu', 'tanh' or 'sigmoid', got "
-STAGES = [fetch, preprocess, train, evaluate, plot, page, predict]
 COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 
 
