@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # uv, if it is there, installs the same packages faster.
-INSTALL := $(if $(shell command -v uv),uv pip install --python .venv,.venv/bin/python -m pip install) --quiet
+INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help repro verify predict test everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
@@ -75,7 +75,7 @@ notebook: .venv/installed  # write docs/mathematics.md as a Jupyter notebook, do
 # Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it development and sweeps.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
 lock: .venv/installed
-	command -v uv || $(INSTALL) uv
+	command -v uv > /dev/null || $(INSTALL) uv==0.13.9
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 # NumPy has no public description of the processor.
-from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__  # type: ignore[import-not-found]
 
 from tests.helpers import project
 from tools.docs import fill
