@@ -6,6 +6,7 @@ imports the others: their signatures are what it checks against.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from stages.evaluate import evaluate
@@ -18,10 +19,12 @@ from stages.predict import predict
 from stages.preprocess import preprocess
 from stages.train import train
 
+STAGES: list[Callable[..., None]] = [fetch, preprocess, train, evaluate, plot, page, predict]
+
 
 def validate() -> None:
     """Check all of params.yaml; write data/validated, always with the same content, so that nothing else reruns."""
-    settings = params.check([fetch, preprocess, train, evaluate, plot, page, predict])
+    settings = params.check(STAGES)
     find_dataset(settings["fetch"]["dataset"])
     check_learning_rate(**settings["train"])
     files.write_text("data/validated", "params.yaml is valid\n")

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 
-STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
+from tests.helpers import project
+
+STAGES = [*project.STAGES]
 
 
 class Ledger:

@@ -23,7 +23,7 @@ ROLES = {
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
 warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
-STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
+STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},

@@ -53,6 +53,7 @@ def started():
     with tempfile.TemporaryDirectory() as directory:
         address = f"{directory}/socket"
         server = subprocess.Popen([sys.executable, __file__, "serve", address], stdout=subprocess.PIPE)
+        assert server.stdout
         server.stdout.readline()  # it is listening
         for name, arguments in (("python", []), ("dvc", ["-m", "dvc"])):
             command = shlex.join([sys.executable, "-IS", __file__, "ask", address])

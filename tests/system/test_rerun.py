@@ -13,7 +13,8 @@ import pytest
 
 from stages.pipeline.yaml_reader import dotted, load
 from tests.helpers import project
-from tools import docs
+from tools.docs import rerun as tables
+from tools.docs import schema
 
 DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]
 # Another value for every key, one that makes a difference.
@@ -47,7 +48,7 @@ OTHER = {
     "page": {"withheld": 0.9, "max_bytes": 150_000},
     "predict": {"dpi": 60},
 }
-PLACES = docs.leaves(OTHER)
+PLACES = tables.leaves(OTHER)
 # What comes out different where that is less than an output of every stage that follows.
 LESS = {
     ("fetch", "dataset"): {  # the title
@@ -67,7 +68,7 @@ FAR = [("preprocess", "seed"), ("train", "seed"), ("plot", "seed"), ("page", "wi
 
 def outputs(*names):
     """The files and directories that stages make."""
-    return set().union(*(docs.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
+    return set().union(*(tables.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
 
 
 def contents(root):
@@ -88,13 +89,13 @@ def rerun(copy):
     """
 
     def rerun(changed, change, *arguments):
-        runs, may_run = docs.effects(DVC, changed)
+        runs, may_run = tables.effects(DVC, changed)
         before = contents(copy)
         change(copy, *arguments)
         ran = project.repro(copy)
         after = contents(copy)
         different = {name for name in after if after[name] != before[name]}
-        follow = [name for name in may_run if docs.depends(DVC[name]["deps"], different)]
+        follow = [name for name in may_run if tables.depends(DVC[name]["deps"], different)]
         assert ran == [name for name in project.STAGES if name in runs + follow]
         return different
 
@@ -114,13 +115,14 @@ def changed_stages(root):
 
 
 def test_the_page_and_the_schema_are_fresh():
-    for path, text in docs.DERIVED.items():
-        message = f"run `make docs`, which writes {path}"
-        assert (project.ROOT / path).read_text(encoding="utf-8") == text(project.ROOT), message
+    page, described = (project.ROOT / name for name in ("docs/rerun.md", "params.schema.json"))
+    text = page.read_text(encoding="utf-8")
+    assert tables.rerun_page(text, project.ROOT) == text, "run `make docs`"
+    assert schema.schema(project.ROOT) == described.read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_every_key_has_another_value():
-    assert docs.leaves(load(project.ROOT / "params.yaml")[0]) == PLACES
+    assert tables.leaves(load(project.ROOT / "params.yaml")[0]) == PLACES
 
 
 @pytest.mark.parametrize("place", PLACES, ids=dotted)
@@ -128,7 +130,7 @@ def test_a_key(copy, place):
     section = place[0]
     before = contents(copy)
     project.set_params(copy, other(place))
-    assert changed_stages(copy) == docs.effects(DVC, {"params.yaml", section})[0]
+    assert changed_stages(copy) == tables.effects(DVC, {"params.yaml", section})[0]
     done = project.run(copy, "python", "-m", f"stages.{section}")
     assert done.returncode == 0, done.stderr
     different = {name for name, content in contents(copy).items() if content != before[name]}
@@ -144,7 +146,7 @@ def test_what_follows_from_a_key(rerun, place):
     if place in LESS:
         assert different == LESS[place]
     else:
-        runs, may_run = docs.effects(DVC, changed)
+        runs, may_run = tables.effects(DVC, changed)
         for name in {*runs, *may_run} - {"validate"}:
             assert different & outputs(name), f"{name} gives what it gave before: choose another value"
 
@@ -159,7 +161,7 @@ def other(place):
     return value
 
 
-MODULES = docs.modules(project.ROOT, DVC)
+MODULES = tables.modules(project.ROOT, DVC)
 
 
 @pytest.mark.parametrize("row", MODULES)
@@ -167,7 +169,7 @@ def test_a_comment_in_a_module_reruns_its_stages(copy, row):
     for name in MODULES[row]:
         before = (copy / name).read_bytes()
         comment(copy, name)
-        assert changed_stages(copy) == docs.effects(DVC, {name})[0]
+        assert changed_stages(copy) == tables.effects(DVC, {name})[0]
         (copy / name).write_bytes(before)
 
 
@@ -185,7 +187,7 @@ def test_a_change_of_the_page_reruns_its_stage_alone(rerun):
 
 def test_a_new_module_in_a_directory_reruns_its_stages(copy):
     (copy / "stages/nn/more.py").touch()
-    assert changed_stages(copy) == docs.effects(DVC, {"stages/nn/more.py"})[0]
+    assert changed_stages(copy) == tables.effects(DVC, {"stages/nn/more.py"})[0]
 
 
 def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
@@ -205,7 +207,7 @@ def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
 
 def test_a_file_of_data(copy):
     """All at once: DVC names those that are not as a stage read them."""
-    names = docs.data_files(DVC)
+    names = tables.data_files(DVC)
     for path in (copy / name for name in names):
         if path.is_dir():
             project.add_photo(path / "another.png", 2)
@@ -213,7 +215,7 @@ def test_a_file_of_data(copy):
             replace(path, path.read_bytes() + b"\n")
     found = {stage: [path for what in seen for path in what.get("changed deps", {})] for stage, seen in status(copy)}
     assert {name: [stage for stage in found if name in found[stage]] for name in names} == {
-        name: docs.effects(DVC, {name})[0] for name in names
+        name: tables.effects(DVC, {name})[0] for name in names
     }
 
 

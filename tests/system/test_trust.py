@@ -7,15 +7,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.evaluate import evaluate
-from stages.page import page
-from stages.plot import plot
-from stages.predict import predict
-from stages.preprocess import preprocess
-from stages.train import train
+from stages.validate import STAGES
 from tests.helpers import project
 
-STAGES = {function.__name__: function for function in (preprocess, train, evaluate, plot, page, predict)}
+FUNCTIONS = {function.__name__: function for function in STAGES}
 IMAGES = "data/processed/train_images.npy"
 MODEL = "models/network.npz"
 
@@ -35,7 +30,7 @@ def rejects(root, name, *expected):
     before = project.snapshot(root)
     arguments = YAML(typ="safe").load(root / "params.yaml")[name]
     with pytest.raises(ValueError, match=r"run `dvc repro`") as raised:
-        STAGES[name](**arguments)
+        FUNCTIONS[name](**arguments)
     for text in expected:
         assert text in str(raised.value)
     assert "\n" not in str(raised.value)

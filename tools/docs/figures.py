@@ -15,7 +15,8 @@ from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import GradientDescent
 from stages.nn.training import loss_and_gradient, train_step
 from stages.report.figures import BLUE, GRAY, INK, ORANGE, RED, save, styled
-from tools.mathematics import ROOT, digits
+from tools.docs import ROOT
+from tools.docs.mathematics import digits
 
 FIGURES = ROOT / "docs/figures"
 SEED = 7  # as on the page
@@ -289,7 +290,3 @@ def draw(directory: Path) -> None:
     """Write all figures."""
     for figure in ALL:
         save(figure(), directory / f"math-{figure.__name__}.png", 130)
-
-
-if __name__ == "__main__":
-    draw(FIGURES)
