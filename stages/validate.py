@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.evaluate import evaluate
 from stages.fetch import fetch, find_dataset
-from stages.nn.optimizers import OPTIMIZERS
+from stages.nn.optimizers import TYPICAL_RATES
 from stages.page import page
 from stages.pipeline import files, params, stage
 from stages.plot import plot
@@ -32,7 +32,7 @@ def validate() -> None:
 
 def check_learning_rate(*, optimizer: str, learning_rate: float, **others: Any) -> None:
     """Warn on standard error about a learning rate that is unusual for the optimizer."""
-    low, high = OPTIMIZERS[optimizer].usual_rates
+    low, high = TYPICAL_RATES[optimizer]
     if not low <= learning_rate <= high:
         message = f"train.learning_rate is {learning_rate:g}; for {optimizer}, {low:g} to {high:g} is usual"
         print(f"validate: warning: {message}", file=sys.stderr)

@@ -32,7 +32,7 @@ from tools.docs import fill
 ROOT = project.ROOT
 CACHE = ROOT / "build/everywhere"
 DIGEST = ROOT / "tests/exact/digest.py"
-PAGE = ROOT / "docs/reliability.md"
+PAGE = ROOT / "docs/exactness.md"
 COLUMNS = ["system", "machine", "Python", "NumPy", "BLAS", "kernel", "threads", "digest", "seconds", "pipeline"]
 OLDEST_NUMPY = "numpy==1.26.0"  # Debian's, below, is older still
 NUMPY = f"numpy=={version('numpy')}"

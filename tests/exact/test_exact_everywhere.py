@@ -27,6 +27,20 @@ def test_without_simd_numpy_gives_the_committed_digest():
     assert system.train()[0] == EXPECTED
 
 
+UNROUNDED = """
+from tests.exact import digest
+from stages.nn import layers, network
+layers.rounded = network.rounded = lambda a, rng=None: a
+print(digest.digest())
+"""
+
+
+@pytest.mark.skipif(len(kernels()) < 2, reason="one kernel alone has nothing to differ from")
+def test_without_rounding_the_digest_differs_between_kernels():
+    one, other = (native(OPENBLAS_CORETYPE=kernel).run("-c", UNROUNDED) for kernel in kernels()[:2])
+    assert one != other
+
+
 def test_the_table_is_of_the_committed_digest():
     page = everywhere.PAGE.read_text(encoding="utf-8")
     table = re.search(r"<!-- systems: .*? -->\n\n(.*?)\n\n<!-- end of systems -->", page, re.DOTALL)[1]

@@ -12,8 +12,6 @@ from docs import reference
 from stages.nn.initializers import he_normal
 from stages.nn.losses import softmax, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
-from stages.nn.optimizers import GradientDescent
-from stages.nn.training import loss_and_gradient, train_step
 from stages.report.figures import BLUE, GRAY, INK, ORANGE, RED, save, styled
 from tools.docs import ROOT
 from tools.docs.mathematics import digits
@@ -223,7 +221,8 @@ def shapes() -> Figure:
 def descent() -> Figure:
     """The loss as a function of one weight, and over ten steps of three lengths."""
     network = untrained()
-    loss = loss_and_gradient(network, x, targets)
+    loss, dlogits = softmax_cross_entropy(network.forward(x), targets)
+    network.backward(dlogits)
     W, i, j = network.dense[0].W, 14 * 28 + 14, 7  # the weight that the page nudges
     weight, slope, start = W[i, j], network.dense[0].dW[i, j], network.theta.copy()
     figure = Figure(figsize=(9, 3.4))
@@ -240,7 +239,7 @@ def descent() -> Figure:
     left.set_xlabel(f"$W_1$[{i}, {j}]")
     for rate, color in ((0.002, GRAY), (0.02, BLUE), (0.2, ORANGE)):
         network.theta[:] = start
-        losses = [train_step(network, x, targets, GradientDescent(), rate) for _ in range(11)]
+        losses = [reference.step(x, targets, **network.parameters(), learning_rate=rate) for _ in range(11)]
         right.plot(losses, color=color, marker="o", markersize=3.5)
         step = int(np.argmax(losses)) or 10  # the label is at the peak, or at the end
         right.annotate(f"{rate:g}", (step, losses[step]), (7, 0), textcoords="offset points", color=color, va="center")
