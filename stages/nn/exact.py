@@ -151,9 +151,7 @@ def log(x: np.ndarray) -> np.ndarray:
         m *= np.float32(LOG_STEPS)
         j = m.astype(np.int32)
         m -= j
-        result: np.ndarray = k * np.float32(
-            LN2_HIGH
-        )  # in float64; it cancels the first of the table, so that log 1 is 0
+        result: np.ndarray = k * np.float32(LN2_HIGH)  # in float64; as in the table, so that log 1 is 0
         result += LOG_TABLE.take(j, mode="clip")  # nothing to clip, unless x is NaN
         m *= LOG_SLOPE.take(j, mode="clip")
         result += m
