@@ -1,130 +1,144 @@
 """The one function that trains: for the stage, a recipe, a cluster and a test alike."""
 
 from dataclasses import replace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
-from stages.nn.exact import FAST
-from stages.nn.frequencies import LowFrequencies
+from stages.learning.learn import Data, learn
+from stages.learning.settings import Settings
 from stages.nn.losses import softmax_cross_entropy
-from stages.pipeline import params
-from stages.train import Data, learn
-from tests.helpers import project
 
 rng = np.random.default_rng(0)
 LABELS = rng.integers(0, 3, 90)
 IMAGES = (rng.standard_normal((90, 20)) + 3 * np.eye(3, 20)[LABELS]).astype(np.float32)
 TARGETS = np.eye(3, dtype=np.float32)[LABELS]
-DATA = Data(IMAGES[:60], TARGETS[:60], IMAGES[60:], TARGETS[60:], (4, 5))
+DATA = Data((IMAGES[:60], TARGETS[:60]), (IMAGES[60:], TARGETS[60:]), (4, 5))
+WARPS = {"rotation": 7.5, "scaling": 0.1, "shear": 0.1, "shift": 1.0, "elastic": 0.5}
+SETTINGS: Settings = {
+    "seed": 42,
+    "frequencies": 4,
+    "hidden": [8],
+    "activation": "relu",
+    "initializer": "he_normal",
+    "epochs": 4,
+    "batch_size": 20,
+    "optimizer": "nesterov",
+    "momentum": 0.9,
+    "learning_rate": 0.1,
+    "schedule": "one_cycle",
+    "weight_decay": 1e-4,
+    "label_smoothing": 0.0,
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+    "clip_norm": None,
+    "averaging": 0.0,
+    "augmentation": WARPS,
+    "blas_threads": 1,
+}
+CHANGES = {
+    "seed": 43,
+    "frequencies": None,
+    "hidden": [8, 8],
+    "activation": "tanh",
+    "initializer": "glorot_normal",
+    "epochs": 5,
+    "batch_size": 30,
+    "optimizer": "momentum",
+    "momentum": 0.8,
+    "learning_rate": 0.05,
+    "schedule": "cosine",
+    "weight_decay": 1e-3,
+    "label_smoothing": 0.1,
+    "dropout": 0.1,
+    "input_dropout": 0.1,
+    "clip_norm": 0.1,
+    "averaging": 0.5,
+    "augmentation": None,
+}
 
 
-def settings(**changes):
-    content, _ = params.load(project.ROOT / "params.yaml")
-    return {**content["train"], "hidden": [8], "epochs": 4, "batch_size": 20, "weight_decay": 1e-4, **changes}
+def last(data=DATA, *, teacher=None, state=None, **changes):
+    *_, trained = learn(data, {**SETTINGS, **changes}, teacher=teacher, state=state)
+    return trained
 
 
-def theta(trained):
-    return trained.network.theta.copy()
+def theta(**changes):
+    return last(**changes).network.theta.tobytes()
 
 
 def test_it_learns_and_reports_every_epoch():
-    rows = [trained.row for trained in learn(DATA, settings(epochs=20, augmentation=None))]
+    rows = [
+        trained.row for trained in learn(DATA, {**SETTINGS, "frequencies": None, "epochs": 20, "augmentation": None})
+    ]
     assert [row["epoch"] for row in rows] == list(range(1, 21))
     assert rows[-1]["validation_accuracy"] > 0.8
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
 
 
+@pytest.mark.parametrize("key", get_type_hints(Settings))
+def test_each_setting_has_an_effect_but_the_number_of_threads(key):
+    assert (theta(**{key: CHANGES[key]}) == theta()) is False if key in CHANGES else theta(blas_threads=2) == theta()
+
+
+@pytest.mark.parametrize("key", WARPS)
+def test_each_warp_has_an_effect(key):
+    none = dict.fromkeys(WARPS, 0.0)
+    assert theta(augmentation=none) == theta(augmentation=None) != theta(augmentation={**none, key: WARPS[key]})
+
+
 def test_it_touches_no_file(monkeypatch):
-    chosen = settings()
-
-    def refuse(*arguments, **options):
-        raise AssertionError("a file was opened")
-
-    monkeypatch.setattr("builtins.open", refuse)
-    monkeypatch.setattr("pathlib.Path.open", refuse)
-    assert len(list(learn(DATA, chosen))) == 4
-
-
-def test_it_depends_on_data_settings_and_seed_alone():
-    last = [theta(list(learn(DATA, settings(seed=seed, dropout=0.2)))[-1]) for seed in (1, 1, 2)]
-    assert np.array_equal(last[0], last[1])
-    assert not np.array_equal(last[0], last[2])
+    monkeypatch.setattr("builtins.open", lambda *arguments, **options: pytest.fail("a file was opened"))
+    monkeypatch.setattr("pathlib.Path.open", lambda *arguments, **options: pytest.fail("a file was opened"))
+    last()
 
 
 def test_it_resumes_to_the_same_bytes():
-    options = settings(dropout=0.2, averaging=0.9)
-    epochs = []
-    for trained in learn(DATA, options):
-        epochs.append((trained.row, {name: array.copy() for name, array in trained.state.items()}, theta(trained)))
-    resumed = [(trained.row, theta(trained)) for trained in learn(DATA, options, state=epochs[1][1])]
-    assert [row for row, _ in resumed] == [row for row, _, _ in epochs[2:]]
-    assert np.array_equal(resumed[-1][1], epochs[-1][2])
+    options = {"dropout": 0.2, "averaging": 0.9}
+    epochs = [
+        (trained.row, {name: array.copy() for name, array in trained.state.items()}, trained.network.theta.tobytes())
+        for trained in learn(DATA, {**SETTINGS, **options})
+    ]
+    for _, state, _ in epochs[:-1]:
+        resumed = last(**options, state=state)
+        assert (resumed.row, resumed.network.theta.tobytes()) == (epochs[-1][0], epochs[-1][2])
 
 
-def test_targets_can_come_from_a_teacher():
+@pytest.mark.parametrize("augmentation", [None, WARPS])
+def test_targets_can_come_from_a_teacher(augmentation):
     def teacher(x):
         return np.roll(np.eye(3, dtype=np.float32)[np.argmax(x[:, :3], axis=1)], 1, axis=1)
 
-    options = settings(epochs=20, augmentation=None)
-    *_, taught = learn(DATA, options, targets=teacher)
-    agreement = np.mean(taught.network.predict(IMAGES).argmax(axis=1) == teacher(IMAGES).argmax(axis=1))
-    assert agreement > 0.8
-
-
-def test_augmentation_of_null_and_of_zeros_are_the_same():
-    zeros = dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0)
-    *_, trained = learn(DATA, settings(augmentation=zeros))
-    *_, warped = learn(DATA, settings())
-    *_, plain = learn(DATA, settings(augmentation=None))
-    assert np.array_equal(trained.network.theta, plain.network.theta)
-    assert not np.array_equal(trained.network.theta, warped.network.theta)
-
-
-def test_exact_arithmetic_asks_the_machine_first(monkeypatch):
-    def refuse():
-        raise ArithmeticError("not here")
-
-    monkeypatch.setattr("stages.train.check_machine", refuse)
-    with pytest.raises(ArithmeticError, match="not here"):
-        next(learn(DATA, settings(arithmetic="exact")))
-    next(learn(DATA, settings(arithmetic="fast")))
-
-
-def test_exact_and_fast_learn_alike():
-    exact, fast = (list(learn(DATA, settings(arithmetic=name)))[-1] for name in ("exact", "fast"))
-    np.testing.assert_allclose(exact.network.theta, fast.network.theta, atol=1e-4)
-    assert not np.array_equal(exact.network.theta, fast.network.theta)
+    taught = last(teacher=teacher, epochs=20, augmentation=augmentation).on_pixels(SETTINGS)
+    answers = taught.predict(IMAGES).argmax(axis=1)
+    assert np.mean(answers == teacher(IMAGES).argmax(axis=1)) > (0.6 if augmentation else 0.8)
 
 
 @pytest.mark.parametrize("hidden", [[], [8], [8, 6]], ids=str)
-@pytest.mark.parametrize("name", ["exact", "fast"])
-def test_a_network_on_low_frequencies_becomes_one_on_pixels(hidden, name):
-    options = settings(frequencies=4, hidden=hidden, arithmetic=name, epochs=6, dropout=0.1, averaging=0.9)
-    *_, trained = learn(DATA, options)
-    assert trained.network.dense[0].W.shape[0] == 20
-    logits = trained.network.predict(DATA.validation_images)
-    loss, _ = softmax_cross_entropy(logits, DATA.validation_targets)
-    assert loss == pytest.approx(trained.row["validation_loss"], abs=1e-5)
-    waves = LowFrequencies((4, 5), 4, FAST)
-    W = trained.network.dense[0].W
-    np.testing.assert_allclose(waves.fold(waves.project(W)), W, atol=1e-5)  # there is nothing above them
+@pytest.mark.parametrize("frequencies", [4, None])
+def test_the_network_on_pixels_agrees_with_the_one_that_was_trained(hidden, frequencies):
+    options = {"frequencies": frequencies, "hidden": hidden, "epochs": 6, "dropout": 0.1, "averaging": 0.9}
+    trained = last(**options)
+    network = trained.on_pixels({**SETTINGS, **options})
+    x, targets = DATA.validation
+    assert (trained.network.dense[0].inputs, network.dense[0].inputs) == (10 if frequencies else 20, 20)
+    logits = trained.network.predict(trained.inputs.transform(x.astype(np.float64)))
+    np.testing.assert_allclose(network.predict(x), logits, atol=1e-5)
+    assert softmax_cross_entropy(logits, targets)[0] == pytest.approx(trained.row["validation_loss"], abs=1e-5)
 
 
 def test_all_frequencies_are_all_pixels():
-    *_, waves = learn(DATA, settings(frequencies=9, arithmetic="fast", augmentation=None))
-    *_, pixels = learn(DATA, settings(frequencies=None, arithmetic="fast", augmentation=None))
-    np.testing.assert_allclose(waves.network.theta, pixels.network.theta, atol=1e-4)
+    waves, pixels = (last(frequencies=f, augmentation=None).on_pixels(SETTINGS) for f in (9, None))
+    np.testing.assert_allclose(waves.theta, pixels.theta, atol=0.05)  # 8 bits of other numbers
 
 
 def test_a_batch_size_of_null_is_the_whole_set():
-    last = [theta(list(learn(DATA, settings(batch_size=size)))[-1]) for size in (None, 60)]
-    assert np.array_equal(*last)
+    assert theta(batch_size=None) == theta(batch_size=60)
 
 
 def test_without_validation_images():
-    empty = replace(DATA, validation_images=IMAGES[:0], validation_targets=TARGETS[:0])
-    *_, trained = learn(empty, settings())
+    trained = last(replace(DATA, validation=(IMAGES[:0], TARGETS[:0])))
     assert trained.row["validation_loss"] is None
     assert trained.row["train_loss"] is not None
 
@@ -134,19 +148,24 @@ def test_without_validation_images():
     [
         ({"batch_size": 61}, ValueError, "train.batch_size is 61, but there are 60 training images"),
         ({"hidden": [65536, 65536]}, ValueError, "train.hidden is .* choose fewer neurons"),
-        ({"learning_rate": 1e30, "schedule": "constant"}, FloatingPointError, "training has diverged"),
+        ({"learning_rate": 1e30}, FloatingPointError, "epoch 1, step 2 of 3, .* training has diverged"),
     ],
 )
 def test_settings_that_do_not_fit_are_rejected(changes, error, message):
     with pytest.raises(error, match=message):
-        list(learn(DATA, settings(**changes)))
+        last(**changes)
 
 
-@pytest.mark.parametrize("arithmetic", ["exact", "fast"])
 @pytest.mark.parametrize("validation", [0, 30])
-def test_a_last_step_that_diverges_is_noticed(arithmetic, validation):
+def test_a_last_step_that_diverges_is_noticed(validation):
     """The loss is measured before a step, so that of the only step is finite."""
-    data = replace(DATA, validation_images=IMAGES[:validation], validation_targets=TARGETS[:validation])
-    changes = {"hidden": [64] * 12, "batch_size": None, "epochs": 1, "learning_rate": 1e6, "schedule": "constant"}
+    data = replace(DATA, validation=(IMAGES[:validation], TARGETS[:validation]))
+    changes = {"hidden": [64] * 12, "batch_size": None, "epochs": 1, "learning_rate": 1e25, "schedule": "constant"}
     with pytest.raises(FloatingPointError, match="at the end of epoch 1, on the train images: training has diverged"):
-        list(learn(data, settings(arithmetic=arithmetic, **changes)))
+        last(data, **changes)
+
+
+def test_the_machine_is_asked_first(monkeypatch):
+    monkeypatch.setattr("stages.learning.learn.check_machine", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        last()
