@@ -269,17 +269,6 @@ def test_training_that_diverges_writes_nothing(copy):
     stage_fails(copy, "train", "the loss is", "at epoch 1, step ", "learning rate 1e+03", "try a smaller learning_rate")
 
 
-@pytest.mark.parametrize("name", ["validate", "fetch", "evaluate"])
-def test_a_stage_also_runs_as_a_script(copy, name):
-    before = snapshot(copy)
-    result = project.run(copy, "python", "-W", "error", f"stages/{name}.py")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert snapshot(copy) == before
-    result = project.run(copy / "stages", "python", f"{name}.py")
-    said = f"{name}: {copy}/stages: no dvc.yaml here; run stages in the project's directory\n"
-    assert (result.returncode, result.stderr) == (1, said)
-
-
 def test_traceback_1_shows_the_traceback(copy):
     (copy / "models/network.npz").unlink()
     result = project.run(copy, "python", "-m", "stages.evaluate", TRACEBACK="1")
