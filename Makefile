@@ -1,12 +1,14 @@
 # `make` alone lists the targets, with the text after ##.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# uv, if it is there, installs the same packages faster.
+INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
-help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:  # list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page, predict
 	dvc repro
@@ -18,73 +20,74 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
 	@python -m tools.predict $(IMAGES)
 
-test: .venv/installed  ## run the fast tests, with one run of the whole pipeline (two minutes)
-	python -m pytest -n logical
+sweep: .venv/dev  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
+	dvc repro fetch
+	python -m experiments.sweep $(SWEEP)
 
-test-all: .venv/installed  ## run all tests: also those that are slow, and of the page in a browser (five minutes)
-	python -m pytest -m "slow or not slow" -rs -n logical --dist loadgroup
-
-everywhere: .venv/installed  ## train on emulated processors and with other versions of NumPy (15 minutes)
-	@python -m tools.everywhere
-
-faults: .venv/installed  ## inject faults at every point of the pipeline and report what survives (35 minutes)
-	python -m tests.faults.run --report tests/faults/report.md
-
-fuzz: .venv/installed  ## fuzz the readers with millions of files, guided by coverage (15 minutes)
-	pip install --quiet "$$(python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])')"
-	python -m tests.faults.fuzz idx -runs=10000000
-	python -m tests.faults.fuzz npy -runs=250000
-	python -m tests.faults.fuzz npz -runs=250000
-
-lint: .venv/installed  ## check style (ruff) and types (mypy)
-	ruff check .
-	ruff format --check .
-	mypy
-
-bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
-	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
-	dvc repro preprocess
-	python -m benchmarks.speed
-
-recipes: .venv/installed  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
-	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
+recipes: .venv/dev  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
+	$(INSTALL) --constraint requirements.txt '.[bench]'
 	dvc repro fetch
 	python -m experiments.run
 	python -m experiments.other_writers
 	python -m experiments.tables
 
-sweep: .venv/installed  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
-	dvc repro fetch
-	python -m experiments.sweep $(SWEEP)
+bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
+	$(INSTALL) --constraint requirements.txt '.[bench]'
+	dvc repro preprocess
+	python -m benchmarks.speed
 
-scheduler: .venv/installed  ## start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
-	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
+test: .venv/dev  ## run the fast tests (two minutes); `make test-all` also runs those in tests/slow (five minutes)
+	python -m pytest -n logical
 
-worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
-	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+test-all: .venv/dev  # they need a browser: apt-get install chromium chromium-driver
+	python -m pytest -m "slow or not slow" -rs -n logical --dist loadgroup
+
+lint: .venv/dev  ## check style (ruff) and types (mypy)
+	ruff check .
+	ruff format --check .
+	mypy
 
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
-	python -m tools.mathematics
-	python -m tools.mathematics_figures
-
-notebook: .venv/installed  ## write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
-	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[notebook]'
-	python -m tools.notebook
-
-lock: .venv/installed  ## resolve the dependencies of pyproject.toml to requirements.txt
-	pip install --quiet uv==0.13.9
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra sweep \
-	    --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
 
 clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
+
+scheduler: .venv/dev  # start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
+	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
+
+worker: .venv/dev  # start a worker per processor core for SCHEDULER=tcp://HOST:8786
+	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+
+everywhere: .venv/dev  # train on emulated processors and with other versions of NumPy (15 minutes)
+	@python -m tests.exact.everywhere
+
+faults: .venv/dev  # inject faults at every point of the pipeline and report what survives (35 minutes)
+	python -m tests.faults.run --report tests/faults/report.md
+
+fuzz: .venv/installed  # fuzz the readers with millions of files, guided by coverage (15 minutes)
+	$(INSTALL) --constraint requirements.txt '.[fuzz]'
+	python -m tests.faults.fuzz idx -runs=10000000
+	python -m tests.faults.fuzz npy -runs=250000
+	python -m tests.faults.fuzz npz -runs=250000
+
+notebook: .venv/installed  # write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
+	$(INSTALL) --constraint requirements.txt '.[notebook]'
+	python -m tools.docs.notebook
+
+# Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it development and sweeps.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+lock: .venv/installed
+	command -v uv > /dev/null || $(INSTALL) uv==0.13.9
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
 
 # DVC refuses to run without Git unless it is configured.
 repro bench recipes sweep: git
 .PHONY: git
 git: .venv/installed
-	@python -m tools.git
+	@if git rev-parse --git-dir > /dev/null 2>&1; then ! grep -qs no_scm .dvc/config.local || dvc config --local --unset core.no_scm; \
+	else dvc config --local core.no_scm true; echo "Without a Git repository, dvc exp, dvc ... diff, make verify and make test refuse to run"; fi
 
 # With it, DVC's plots need no network. After git, because both write DVC's local configuration.
 repro: .dvc/plots.html
@@ -99,5 +102,9 @@ endif
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; choose one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --requirement requirements.txt
+	$(INSTALL) --requirement requirements.txt
 	@cd .venv && pwd -P > installed
+
+.venv/dev: requirements-dev.txt .venv/installed
+	$(INSTALL) --requirement requirements-dev.txt
+	@touch $@

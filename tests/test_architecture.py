@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.pipeline.yaml_reader import load
-from tools import docs
+from tools.docs import rerun
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = {
@@ -68,8 +68,8 @@ def code(stage):
 def difference(root, name, declared=None):
     """The modules that a stage imports and does not declare, and what it declares and imports nothing of."""
     declared, needed = declared or code(stages()[name]), closure(root, f"stages/{name}.py")
-    undeclared = {path for path in needed if not docs.depends(declared, [path])}
-    return undeclared | {dep for dep in declared if not docs.depends([dep], needed)}
+    undeclared = {path for path in needed if not rerun.depends(declared, [path])}
+    return undeclared | {dep for dep in declared if not rerun.depends([dep], needed)}
 
 
 def test_the_files_in_stages_are_the_stages_of_dvc_yaml():
@@ -97,7 +97,7 @@ def test_a_dep_that_is_missing_or_not_needed_is_noticed(name):
     declared, needed = code(stages()[name]), closure(ROOT, f"stages/{name}.py")
     for dep in declared:
         others = [other for other in declared if other != dep] or ["stages/validate.py"]
-        assert difference(ROOT, name, others) >= {path for path in needed if docs.depends([dep], [path])} - {*others}
+        assert difference(ROOT, name, others) >= {path for path in needed if rerun.depends([dep], [path])} - {*others}
         assert difference(ROOT, name, [*declared, f"{dep}x"]) == {f"{dep}x"}
     assert difference(ROOT, "fetch", [*code(stages()["fetch"]), "stages/nn"]) == {"stages/nn"}
 
@@ -119,8 +119,8 @@ def test_deps_are_ordered_and_made_by_another_stage_or_in_git(name):
     modules = [dep for dep in deps if dep.split("/")[0] == "stages"]
     assert deps[: len(modules)] == modules
     assert modules == sorted(modules, key=lambda dep: (dep != f"stages/{name}.py", dep))
-    assert not any(docs.depends([dep], {*deps} - {dep}) for dep in deps)
-    made = set().union(*(docs.names(outputs(stage)) for stage in stages().values()))
+    assert not any(rerun.depends([dep], {*deps} - {dep}) for dep in deps)
+    made = set().union(*(rerun.names(outputs(stage)) for stage in stages().values()))
     for dep in deps:
         assert dep in made or (ROOT / dep).exists()
 

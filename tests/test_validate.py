@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.nn.optimizers import OPTIMIZERS
+from stages.nn.optimizers import OPTIMIZERS, TYPICAL_RATES
 from stages.validate import check_learning_rate
 
 
@@ -17,7 +17,7 @@ def test_a_learning_rate_that_does_not_fit_the_optimizer_is_reported(optimizer, 
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_usual_learning_rates_are_not(optimizer, capsys):
-    for learning_rate in OPTIMIZERS[optimizer].usual_rates:
+def test_typical_learning_rates_are_not(optimizer, capsys):
+    for learning_rate in TYPICAL_RATES[optimizer]:
         check_learning_rate(optimizer=optimizer, learning_rate=learning_rate, epochs=1)
     assert capsys.readouterr() == ("", "")

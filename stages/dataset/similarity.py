@@ -12,12 +12,12 @@ def unit_vectors(flat: np.ndarray, shape: tuple[int, int], background: float) ->
     Each pixel is mixed with its eight neighbors, in the proportions 1 2 1 down and across.
     """
     rows, columns = shape
-    ink = flat.reshape(-1, rows, columns).astype(np.float64) - background
+    ink = flat.reshape(len(flat), rows, columns).astype(np.float64) - background
     for axis in (1, 2):
         ink = np.pad(ink, [(0, 0), *((int(axis == a),) * 2 for a in (1, 2))])
         before, here, after = (np.take(ink, range(i, ink.shape[axis] - 2 + i), axis) for i in range(3))
         ink = before + 2 * here + after
-    blurred = ink.reshape(len(flat), -1)
+    blurred = ink.reshape(flat.shape)
     bits = (53 - (blurred.shape[1] - 1).bit_length()) // 2  # of a pixel, so that any sum of their squares is exact
     _, e = np.frexp(np.abs(blurred).max(axis=1, keepdims=True))  # 2^e is above the largest
     whole = np.rint(np.ldexp(blurred, bits - e))
@@ -28,5 +28,5 @@ def unit_vectors(flat: np.ndarray, shape: tuple[int, int], background: float) ->
 
 def best_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the cosine (N,) of each unit vector in a (N, D) with the most similar of b (M, D), at most 1."""
-    chunks = [(a[start : start + CHUNK] @ b.T).max(axis=1) for start in range(0, len(a), CHUNK)]
+    chunks = [(a[start : start + CHUNK] @ b.T).max(axis=1) for start in range(0, max(len(a), 1), CHUNK)]
     return np.concatenate(chunks)

@@ -6,7 +6,6 @@ import math
 import os
 import tracemalloc
 
-import idx2numpy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -180,14 +179,12 @@ def test_no_more_memory_than_the_file_has_bytes(tmp_path, dtype):
 @pytest.mark.parametrize("dtype", [">u1", ">i1", ">i2", ">i4", ">f4", ">f8"])
 @settings(max_examples=20, deadline=None)
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=5), seed=st.integers(0, 2**32))
-def test_the_parser_agrees_with_idx2numpy(tmp_path_factory, dtype, shape, seed):
+def test_the_parser_gives_back_any_array(tmp_path_factory, dtype, shape, seed):
     path = tmp_path_factory.getbasetemp() / "good"
     array = np.frombuffer(np.random.default_rng(seed).bytes(8 * math.prod(shape)), dtype)[: math.prod(shape)]
-    path.write_bytes(encode(np.nan_to_num(array, nan=1, posinf=2, neginf=3).reshape(shape)))
-    theirs = idx2numpy.convert_from_file(str(path))
-    ours = idx.read(path)
-    assert ours.shape == theirs.shape
-    assert np.array_equal(ours, theirs)
+    array = np.nan_to_num(array, nan=1, posinf=2, neginf=3).reshape(shape)
+    path.write_bytes(encode(array))
+    assert np.array_equal(idx.read(path), array)
 
 
 def labeled(images=None, labels=None, valid=range(3)):

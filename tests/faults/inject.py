@@ -25,7 +25,7 @@ from stages import validate
 from stages.pipeline import checkpoint, files, stage
 from tests.helpers import project
 
-FUNCTIONS = {name: getattr(validate, name) for name in project.STAGES}  # it imports the others
+FUNCTIONS = {function.__name__: function for function in (validate.validate, *validate.STAGES)}
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir"}
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE, errno.EROFS]
 FILLER = Path(".filler")

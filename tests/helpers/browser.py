@@ -35,7 +35,7 @@ needs_chromium = pytest.mark.skipif(
 def started():
     """Start Chromium, end it after the block."""
     options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
+    options.binary_location = CHROMIUM or ""
     for flag in FLAGS:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

@@ -22,7 +22,7 @@ ROLES = {
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
-STAGES = ["validate", "fetch", "preprocess", "train", "evaluate", "plot", "page", "predict"]
+STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 SMALL = {
     "fetch": {"dataset": "drawn"},
     "preprocess": {"validation_size": 100},

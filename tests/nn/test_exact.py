@@ -7,14 +7,26 @@ import numpy as np
 import pytest
 
 from stages.nn import exact
-from stages.nn.exact import BITS, EXACT, FAST, TERMS, Rounded, matmul, rounded, total
-from stages.nn.initializers import he_normal
-from stages.nn.layers import ACTIVATIONS
-from stages.nn.network import multilayer_perceptron
-from stages.nn.training import loss_and_gradient
+from stages.nn.exact import BITS, LARGEST, NOISE, POOL, TERMS, matmul, noise, rounded, total
 
+KINDS = [np.dtype(np.float32), np.dtype(np.float64)]
 rng = np.random.default_rng(0)
-A, B = rng.standard_normal((5, 300)), rng.standard_normal((300, 4)) * 10.0 ** rng.integers(-6, 6, (300, 4))
+
+
+def power_above(a):
+    """The least power of two that no entry exceeds."""
+    return 2.0 ** np.ceil(np.log2(np.abs(a).max()))
+
+
+def by_fractions(a, b):
+    """The product of two matrices in rational arithmetic, rounded once."""
+    return [
+        [
+            float(sum(Fraction(float(x)) * Fraction(float(y)) for x, y in zip(row, column, strict=True)))
+            for column in b.T
+        ]
+        for row in a
+    ]
 
 
 def test_the_order_of_a_sum_matters():
@@ -23,130 +35,157 @@ def test_the_order_of_a_sum_matters():
     assert 0.1 + (0.2 + 0.3) == 0.6
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("scale", [1e-30, 1.0, 3e20])
-def test_rounded_keeps_the_bits_it_says(dtype, scale):
-    a = (scale * rng.standard_normal(1000)).astype(dtype)
-    values = rounded(a).values
-    unit = 2.0 ** (math.frexp(np.abs(a).max())[1] - BITS)
-    assert values.dtype == np.float64
-    assert np.array_equal(values / unit, np.rint(values / unit))
-    assert np.abs(values / unit).max() <= 2**BITS
-    assert np.abs(values - a).max() <= unit / 2
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 3e12])
+@pytest.mark.parametrize("at_random", [False, True])
+def test_rounded_keeps_the_bits_it_says(kind, scale, at_random):
+    a = (scale * rng.standard_normal(1000)).astype(kind)
+    r = rounded(a, rng if at_random else None)
+    integers = r / (power_above(a) * 2.0 ** -BITS[kind])
+    assert r.dtype == kind
+    assert np.array_equal(integers, np.rint(integers))
+    assert np.abs(integers).max() <= 2 ** BITS[kind]
+    assert np.abs(r - a).max() <= power_above(a) * 2.0 ** -BITS[kind] * (1 if at_random else 0.5)
 
 
-def test_float32_and_float64_round_alike():
-    a = rng.standard_normal(10_000).astype(np.float32)
-    assert np.array_equal(rounded(a).values, rounded(a.astype(np.float64)).values)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("largest", [1.0, 1 - 2.0**-24, 1 + 2.0**-23, 0.75, -1.0, -1 + 2.0**-24])
+def test_rounded_twice_is_rounded_once(kind, largest):
+    """Where the largest entry is a power of two, and where it rounds up to one, too."""
+    once = rounded(np.append(rng.uniform(-0.7, 0.7, 1000), largest).astype(kind))
+    assert np.array_equal(rounded(once), once)
 
 
-def test_rounded_twice_is_rounded_once():
-    once = rounded(A)
-    assert rounded(once) is once
-    assert np.array_equal(rounded(once.values).values, once.values)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_worst_case_still_fits(kind):
+    """As many of the largest integers as there can be: the sum is 2^24 or 2^53, the last integer in a row."""
+    terms, largest = TERMS[kind], 2.0 ** BITS[kind]
+    most = np.full((1, terms), largest, kind)
+    one_less, ones = most - np.eye(1, terms, dtype=kind), np.where(np.arange(terms) == 0, kind.type(1), most)
+    assert terms * 4 ** BITS[kind] == 2 ** (np.finfo(kind).nmant + 1)
+    assert matmul(most, most.T).item() == terms * 4 ** BITS[kind]
+    assert matmul(one_less, most.T).item() == terms * 4 ** BITS[kind] - largest
+    assert matmul(ones, ones.T).item() == (terms - 1) * 4 ** BITS[kind] + 1
 
 
-@pytest.mark.parametrize("a", [np.zeros((3, 0)), np.zeros((2, 2)), np.full((2, 2), 1e-310), np.full(2, 1e-300)])
-def test_nothing_and_next_to_nothing_round_to_zero(a):
-    assert not rounded(a).values.any()
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
-def test_what_cannot_be_exact_is_nan(bad):
-    assert np.isnan(rounded(np.array([1.0, bad])).values).all()
-
-
-def by_fractions(a, b):
-    """The product of two matrices in rational arithmetic."""
-    return [[sum(Fraction(x) * Fraction(y) for x, y in zip(row, column, strict=True)) for column in b.T] for row in a]
-
-
-def test_a_product_is_exact_once_its_operands_are_rounded():
-    assert matmul(A, B).tolist() == [
-        [float(x) for x in row] for row in by_fractions(rounded(A).values, rounded(B).values)
-    ]
-
-
-def test_the_worst_case_still_fits():
-    """As many of the largest integers as there can be: the sum is 2^53, the last integer of float64 in a row."""
-    most = np.full((1, TERMS), 2.0**BITS)
-    one_less, one = most - np.eye(1, TERMS), np.where(np.arange(TERMS) == 0, 1.0, most)
-
-    def product(a, b):
-        kind = np.dtype(np.float64)
-        return int(matmul(Rounded(a, kind), Rounded(b.T, kind)).item())
-
-    assert product(most, most) == 2**53
-    assert product(one_less, most) == 2**53 - 2**BITS
-    assert product(one, one) == (TERMS - 1) * 2 ** (2 * BITS) + 1
-
-
-@pytest.mark.parametrize("terms", [300, TERMS])
-def test_the_order_of_the_terms_does_not_matter(terms):
-    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((6, terms), (terms, 7)))
-    plain = set()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_the_terms_does_not_matter(kind):
+    terms = TERMS[kind]
+    a, b = (rng.standard_normal(shape).astype(kind) for shape in ((6, terms), (terms, 7)))
+    x, y, plain = rounded(a), rounded(b), set()
+    assert matmul(x[:, :300], y[:300]).tolist() == by_fractions(x[:, :300], y[:300])
     for _ in range(10):
         order = rng.permutation(terms)
-        assert np.array_equal(matmul(a[:, order], b[order]), matmul(a, b))
+        assert np.array_equal(matmul(x[:, order], y[order]), matmul(x, y))
         plain.add((a[:, order] @ b[order]).tobytes())
-    assert len(plain) > 1  # it does in plain float32
+    assert len(plain) > 1  # it does in plain floating point
 
 
-def test_a_long_sum_is_cut_into_pieces():
-    a, b = rng.standard_normal((3, 2 * TERMS + 5)), rng.standard_normal((2 * TERMS + 5, 2))
-    x, y = rounded(a).values, rounded(b).values
-    expected = np.zeros((3, 2))
-    for piece in (slice(TERMS), slice(TERMS, 2 * TERMS), slice(2 * TERMS, None)):
-        expected += [[float(v) for v in row] for row in by_fractions(x[:, piece], y[piece])]
-    assert np.array_equal(matmul(a, b), expected)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("more", [1, 300])
+def test_a_long_sum_is_cut_into_pieces(kind, more, monkeypatch):
+    lengths, terms = [], TERMS[kind]
+
+    class Spy(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *arrays, out=None):
+            arrays = [np.asarray(array) for array in arrays]
+            if ufunc is np.matmul:
+                lengths.append(arrays[0].shape[1])
+            return getattr(ufunc, method)(*arrays, out=out)
+
+    x, y = (
+        rounded(rng.standard_normal(shape).astype(kind)) for shape in ((3, 2 * terms + more), (2 * terms + more, 2))
+    )
+    pieces = slice(terms), slice(terms, 2 * terms), slice(2 * terms, None)
+    first, second, third = (np.array(by_fractions(x[:, piece], y[piece]), kind) for piece in pieces)
+    out = np.empty((3, 2), kind)
+    assert matmul(x.view(Spy), y, out=out) is out
+    assert np.array_equal(out, (first + second) + third)
+    assert max(lengths) == terms
 
 
-def test_a_product_can_be_written_into_an_array():
-    out = np.empty((5, 4), np.float32)
-    assert matmul(A, B, out=out) is out
-    assert np.array_equal(out, matmul(A, B).astype(np.float32))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_ends_of_the_scale(kind):
+    """A product of two units is a normal number; what is too large for exact sums is NaN, and so is all else then."""
+    small = rounded(np.geomspace(1e-44, 1.0, 2000).astype(kind) * kind.type(2.0 ** exact.FINEST[kind]))
+    assert small[small > 0].min() ** 2 == np.finfo(kind).tiny
+    assert not rounded(np.array([small[small > 0].min() / 4], kind)).any()
+    assert not rounded(np.zeros((2, 2), kind)).any()
+    assert rounded(np.zeros((3, 0), kind)).shape == (3, 0)
+    largest = np.full((1, TERMS[kind]), LARGEST[kind], kind)
+    assert np.isfinite(matmul(rounded(largest), rounded(-largest).T)).all()
+    for bad in (np.nan, np.inf, -np.inf, -2 * LARGEST[kind]):
+        for generator in (None, rng):
+            assert np.isnan(rounded(np.array([1.0, bad], kind), generator)).all()
+
+
+def test_the_pool_has_each_number_once():
+    assert np.array_equal(np.sort(NOISE[:POOL]), (np.arange(POOL) + 0.5) / POOL - 0.5)
+    assert np.array_equal(NOISE[POOL:], NOISE[:POOL])
+    assert NOISE.sum(dtype=np.float64) == 0
+    neighbors = [np.corrcoef(NOISE[:POOL], np.roll(NOISE[:POOL], shift))[0, 1] for shift in (1, 2, 3, 10, 128, 256)]
+    assert np.abs(neighbors).max() < 0.01
+
+
+def test_noise_starts_anywhere_and_wraps_around():
+    assert not np.array_equal(noise(rng, 100), noise(rng, 100))
+    for size in (1, POOL - 1, POOL, POOL + 1, 3 * POOL + 7):
+        drawn = noise(rng, size)
+        start = int(np.flatnonzero(NOISE[:POOL] == drawn[0])[0])
+        assert np.array_equal(drawn, NOISE[(start + np.arange(size)) % POOL])
+    assert rounded(np.ones((POOL, 3), np.float32), rng).shape == (POOL, 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [1e-5, -1e-3, 0.1, -0.3, 0.501, 0.7, 0.999, -1.0])
+def test_rounding_at_random_has_no_bias(kind, value):
+    """Over the whole pool, the mean is the number, also far below the unit, where rounding to nearest gives zero."""
+    a = np.full(POOL + 1, value, kind)
+    a[-1] = 1  # so that the unit is the same for each value
+    mean = rounded(a, rng)[:-1].mean(dtype=np.float64)
+    assert abs(mean - a[0]) <= 2.0 ** -(BITS[kind] + 16)
+    assert abs(rounded(np.array([1e-5, -1e-3, 1], kind))[0]) < 1e-5 + 2.0 ** -BITS[kind]
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (1000,), (7, 10), (100_000,)])
 def test_a_sum_is_exact_in_any_order(shape):
     a = rng.standard_normal(shape)
-    order = rng.permutation(a.size)
-    assert total(a.reshape(-1)[order]) == total(a)
+    assert total(rng.permutation(a.reshape(-1))) == total(a)
     assert total(a) == pytest.approx(math.fsum(a.reshape(-1)), abs=1e-6)
-    if a.ndim == 2:
-        assert np.array_equal(total(a, axis=0), total(a[::-1], axis=0))
-        assert total(a, axis=1, keepdims=True).shape == (7, 1)
-
-
-def test_a_sum_of_rounded_columns_is_exact():
-    assert total(rounded(A), axis=0).tolist() == [math.fsum(column) for column in rounded(A).values.T]
+    assert np.array_equal(total(a, axis=0), total(a[::-1], axis=0))
+    assert total(a, axis=0, keepdims=True).ndim == a.ndim
 
 
 @pytest.mark.parametrize(
-    ("function", "numpy", "x", "tolerance"),
+    ("function", "x", "relative", "absolute"),
     [
-        (exact.exp, np.exp, np.linspace(-700, 700, 10_001), 4e-16),
-        (exact.exp, np.exp, np.linspace(-1e-9, 1e-9, 101), 4e-16),
-        (exact.log, np.log, 10.0 ** np.linspace(-300, 300, 10_000), 4e-16),
-        (exact.log, np.log, np.linspace(0.99, 1.01, 1000), 2e-14),
-        (exact.tanh, np.tanh, np.linspace(0.1, 30, 10_001), 4e-15),
+        (exact.exp, np.linspace(-32, 0, 100_001, dtype=np.float32), 6e-7, 0),
+        (exact.exp, np.linspace(-1000, 0, 100_001, dtype=np.float32), 0, 6e-7),
+        (exact.exp, np.linspace(-700, 0, 100_001), 4e-16, 0),
+        (exact.log, np.geomspace(1e-30, 1e30, 100_001, dtype=np.float32), 8e-8, 6e-8),
+        (exact.log, np.linspace(0.5, 2, 100_001, dtype=np.float32), 6e-8, 6e-8),
+        (exact.log, np.geomspace(1e-300, 1e300, 10_000), 4e-16, 0),
+        (exact.log, np.linspace(0.99, 1.01, 1001), 0, 4e-16),
+        (exact.tanh, np.linspace(-30, 30, 100_001, dtype=np.float32), 0, 3e-7),
+        (exact.tanh, np.linspace(-30, 30, 100_001), 0, 4e-16),
+        (exact.cos, np.linspace(-10, 10, 10_001), 0, 4e-15),
     ],
 )
-def test_functions_are_those_of_numpy(function, numpy, x, tolerance):
-    np.testing.assert_allclose(function(x), numpy(x), rtol=tolerance)
+def test_functions_are_those_of_numpy(function, x, relative, absolute):
+    y = function(x)
+    assert y.dtype == x.dtype
+    np.testing.assert_allclose(y, getattr(np, function.__name__)(x.astype(float)), rtol=relative, atol=absolute)
 
 
-def test_functions_at_the_ends():
-    with np.errstate(all="ignore"):
-        assert exact.exp(np.array([-np.inf, -1e9, 0.0, 1e9, np.inf])).tolist() == [0, 0, 1, np.inf, np.inf]
-        assert np.isnan(exact.exp(np.array([np.nan]))).all()
-    assert exact.tanh(np.array([-1e9, 0.0, 1e9])).tolist() == [-1, 0, 1]
-    assert exact.log(np.array([1.0])).tolist() == [0]
-
-
-def test_cosine():
-    x = np.linspace(-10, 10, 10_001)
-    np.testing.assert_allclose(exact.cos(x), np.cos(x), atol=4e-15)
+@pytest.mark.parametrize("kind", KINDS)
+def test_functions_at_the_ends(kind):
+    with np.errstate(invalid="ignore"):
+        least = 2e-14 if kind == np.float32 else 0
+        assert exact.exp(np.array([-np.inf, -1e9, -0.0], kind)) == pytest.approx([0, 0, 1], rel=0, abs=least)
+        assert exact.tanh(np.array([-np.inf, -1e9, 0, 1e9, np.inf], kind)).tolist() == [-1, -1, 0, 1, 1]
+        assert exact.log(np.array([1.0], kind)).tolist() == [0]
+        for function in (exact.exp, exact.log, exact.tanh):
+            assert np.isnan(function(np.array([np.nan], kind))).all()
 
 
 def test_normal_numbers_are_normal():
@@ -159,48 +198,21 @@ def test_this_machine_is_exact():
     exact.check_machine()
 
 
-def test_a_blas_of_lower_precision_is_noticed(monkeypatch):
-    single = np.ndarray.__matmul__
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_blas_that_drops_a_bit_is_noticed(kind, monkeypatch):
+    def drops(a, b):
+        y = matmul(a, b)
+        m, e = np.frexp(y)
+        return np.ldexp(np.rint(m * 2.0 ** np.finfo(kind).nmant), e - np.finfo(kind).nmant) if y.dtype == kind else y
 
-    class Single(np.ndarray):
-        def __matmul__(self, other):
-            kind = np.float32 if self.dtype == np.float64 else self.dtype
-            return single(self.astype(kind), other.astype(kind)).astype(self.dtype)
-
-    original = np.arange
-    monkeypatch.setattr(exact.np, "arange", lambda n: original(n).view(Single))
-    with pytest.raises(ArithmeticError, match=r"BLAS does not multiply .* use another build of NumPy, or train.arithm"):
-        exact.check_machine()
-
-
-def test_functions_with_other_last_bits_are_noticed(monkeypatch):
-    monkeypatch.setattr(exact, "exp", lambda x: np.nextafter(np.exp(x), 9))
+    monkeypatch.setattr(exact, "matmul", drops)
     with pytest.raises(
-        ArithmeticError, match=r"not those of IEEE 754 here; use another build of NumPy, or train.arithm"
+        ArithmeticError, match=f"BLAS does not multiply .* {kind} precision; use another build of NumPy"
     ):
         exact.check_machine()
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", [[], [50], [40, 30]], ids=str)
-def test_gradients_are_those_of_float64_to_the_bits_kept(hidden, activation):
-    """Every operand has an error of up to 2^-22 of its largest entry; the formulas themselves are checked elsewhere."""
-    x, targets = rng.standard_normal((64, 100)), np.eye(10)[rng.integers(0, 10, 64)]
-    networks = [
-        multilayer_perceptron([100, *hidden, 10], activation, dtype=np.float64, arithmetic=a) for a in (EXACT, FAST)
-    ]
-    losses = []
-    for network in networks:
-        network.initialize(he_normal, np.random.default_rng(1))
-        losses.append(loss_and_gradient(network, x, targets, weight_decay=1e-3))
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    error = np.abs(networks[0].grad - networks[1].grad).max() / np.abs(networks[1].grad).max()
-    assert 0 < error < 16 * 2.0**-BITS
-
-
-def test_a_sum_can_be_written_into_an_array():
-    """NumPy would add up in the type of that array, float32, and round after each term."""
-    a = rounded(rng.standard_normal((60_000, 1)))
-    out = np.empty(1, np.float32)
-    assert total(a, axis=0, out=out) is out
-    assert out == np.float32(math.fsum(a.values[:, 0]))
+def test_functions_with_other_last_bits_are_noticed(monkeypatch):
+    monkeypatch.setattr(exact, "exp", lambda x: np.nextafter(np.exp(x), x.dtype.type(9)))
+    with pytest.raises(ArithmeticError, match="does not follow IEEE 754; use another build of NumPy"):
+        exact.check_machine()

@@ -1,41 +1,47 @@
 import numpy as np
 import pytest
 
-from stages.nn.network import multilayer_perceptron
-from stages.nn.optimizers import OPTIMIZERS, Adam, GradientDescent, Momentum, Nesterov
-from stages.nn.training import train_step
+from stages.nn.optimizers import OPTIMIZERS, chain
 
-CURVATURE = np.array([1.0, 10.0])
-TARGET = np.array([3.0, -2.0])
+THETA = np.array([1.0, 1.0])  # a weight and a bias
+
+
+def directions(name, gradients, **options):
+    """The directions of the weight and the bias for the same gradients."""
+    steps = chain(name, 1, **options)
+    return [steps(np.array([g, g]), THETA).tolist() for g in gradients]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("gradient_descent", {}, [1, 2, -1]),
+        ("momentum", {"momentum": 0.5}, [1, 2.5, 0.25]),
+        ("nesterov", {"momentum": 0.5}, [1.5, 3.25, -0.875]),
+        ("adam", {}, [1, (0.29 / 0.19) / np.sqrt(0.004999 / 0.001999)]),
+    ],
+)
+def test_directions_by_hand(name, options, expected):
+    found = directions(name, [1.0, 2.0, -1.0][: len(expected)], **options)
+    np.testing.assert_allclose(found, np.transpose([expected, expected]), rtol=1e-7)
+
+
+def test_the_order_in_the_chain():
+    """Clip, then decay, then momentum; but AdamW decays last. The bias never decays."""
+    options = {"weight_decay": 0.5, "clip_norm": 0.02}
+    short = 0.02 / np.sqrt(2)
+    assert directions("gradient_descent", [3.0], **options) == [pytest.approx([short + 0.5, short])]
+    assert directions("nesterov", [3.0], momentum=0.5, **options) == [pytest.approx([1.5 * (short + 0.5), 1.5 * short])]
+    assert directions("adam", [3.0], **options) == [pytest.approx([1, 1], rel=1e-5)]  # a step has the length 1
+    assert directions("adamw", [3.0], **options) == [pytest.approx([1.5, 1], rel=1e-5)]
+    assert directions("gradient_descent", [3.0, 0.0], clip_norm=5.0) == [[3, 3], [0, 0]]  # short ones are left alone
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_finds_the_minimum_of_a_parabola(name):
-    optimizer, theta = OPTIMIZERS[name](), np.zeros(2)
-    for step in range(2000):
-        gradient = CURVATURE * (theta - TARGET)
-        theta -= 0.05 * (1 - step / 2000) * optimizer.direction(gradient)
-    np.testing.assert_allclose(theta, TARGET, atol=1e-6)
-
-
-def directions(optimizer, gradients):
-    return [optimizer.direction(np.array([g])).item() for g in gradients]
-
-
-def test_directions_by_hand():
-    gradients = [1.0, 2.0, -1.0]
-    assert directions(GradientDescent(), gradients) == gradients
-    assert directions(Momentum(0.5), gradients) == pytest.approx([1, 2.5, 0.25])
-    assert directions(Nesterov(0.5), gradients) == pytest.approx([1.5, 3.25, -0.875])
-    assert directions(Adam(epsilon=0), gradients[:1]) == pytest.approx([1])  # the first step has the length 1
-    m, v = (0.9 * 0.1 + 0.2) / (1 - 0.81), (0.999 * 0.001 + 0.004) / (1 - 0.999**2)
-    assert directions(Adam(epsilon=0), gradients[:2])[1] == pytest.approx(m / np.sqrt(v))
-
-
-def test_decoupled_weight_decay_shrinks_weights_and_not_biases():
-    x, targets = np.zeros((1, 3), np.float32), np.full((1, 2), 0.5, np.float32)  # nothing to learn: gradient 0
-    network = multilayer_perceptron([3, 2])
-    network.theta[:] = 1
-    train_step(network, x, targets, OPTIMIZERS["adamw"](), 0.1, weight_decay=0.5)
-    np.testing.assert_allclose(network.weights, 0.95, rtol=1e-6)
-    assert np.array_equal(network.dense[0].b, [1, 1])
+def test_a_state_can_be_taken_up_again(name):
+    gradients, first, second = np.random.default_rng(0).standard_normal((6, 2)), chain(name, 1), chain(name, 1)
+    for gradient in gradients[:3]:
+        first(gradient.copy(), THETA)
+    second.load_state({key: array.copy() for key, array in first.state().items()})
+    for gradient in gradients[3:]:
+        assert np.array_equal(first(gradient.copy(), THETA), second(gradient.copy(), THETA))

@@ -1,9 +1,10 @@
+import io
 import os
-import re
 import subprocess
 import sys
 import tracemalloc
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,15 @@ import pytest
 from stages.pipeline import files
 from tests.helpers import project
 from tests.helpers.unix import unix
+
+
+@contextmanager
+def refused(*said):
+    """Reading a file must raise ValueError with one line: which file, what is wrong, what to do."""
+    with pytest.raises(ValueError, match=r"a: .*; remove it and run `dvc repro`$") as raised:
+        yield
+    assert all(text in str(raised.value) for text in said), raised.value
+    assert "\n" not in str(raised.value)
 
 
 def test_round_trips(tmp_path):
@@ -37,11 +47,8 @@ def test_an_array_that_is_written_in_chunks_has_the_bytes_that_numpy_writes(tmp_
     files.write_array(tmp_path / "a.npy", array.shape, [array[:2], array[2:2], array[2:]])
     np.save(tmp_path / "b.npy", array)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
-
-
-def test_an_empty_array_can_be_mapped(tmp_path):
-    files.write_array(tmp_path / "a.npy", (0, 784), [])
-    assert files.read_array(tmp_path / "a.npy", (None, 784)).shape == (0, 784)
+    files.write_array(tmp_path / "none.npy", (0, 784), [])
+    assert files.read_array(tmp_path / "none.npy", (None, 784)).shape == (0, 784)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path, monkeypatch):
@@ -91,7 +98,7 @@ def test_a_missing_file_is_reported_with_what_to_do(tmp_path, read):
 @pytest.mark.parametrize("name", ["array", "arrays", "json"])
 @pytest.mark.parametrize("damage", ["empty", "torn", "text", "pickle"])
 def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, damage):
-    path = tmp_path / "file"
+    path = tmp_path / "a"
     if name == "arrays":
         files.write_arrays(path, {"W": np.arange(1000.0)})
     elif name == "json":
@@ -104,23 +111,17 @@ def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, 
             np.save(file, np.array([{"a": 1}]), allow_pickle=True)
     else:
         path.write_bytes({"empty": b"", "torn": whole[: len(whole) // 2], "text": b"not at all\n"}[damage])
-    with pytest.raises(ValueError, match=r"file: cannot be read, .*; remove it and run `dvc repro`") as raised:
+    with refused("cannot be read, "):
         READERS[name](path)
-    assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("array", "said"),
-    [
-        (np.zeros((3, 4)), "holds float64 of shape (3, 4); float32 of any x 4 expected"),
-        (np.zeros((3, 5), np.float32), "holds float32 of shape (3, 5); float32 of any x 4 expected"),
-        (np.zeros(4, np.float32), "holds float32 of shape (4,); float32 of any x 4 expected"),
-    ],
-)
-def test_an_array_of_another_type_or_shape_is_refused(tmp_path, array, said):
-    np.save(tmp_path / "a.npy", array)
-    with pytest.raises(ValueError, match=re.escape(said)):
-        files.read_array(tmp_path / "a.npy", (None, 4))
+@pytest.mark.parametrize(("shape", "dtype"), [((3, 4), "f8"), ((3, 5), "f4"), (4, "f4")])
+def test_an_array_of_another_type_or_shape_is_refused(tmp_path, shape, dtype):
+    array = np.zeros(shape, dtype)
+    with (tmp_path / "a").open("wb") as file:
+        np.save(file, array)
+    with refused(f"holds {array.dtype} of shape {array.shape}; float32 of any x 4 expected"):
+        files.read_array(tmp_path / "a", (None, 4))
 
 
 def npy(shape, data=b"", dtype="<f4", version=b"\x01\x00"):
@@ -130,15 +131,12 @@ def npy(shape, data=b"", dtype="<f4", version=b"\x01\x00"):
 
 
 HOSTILE = {
-    "claims 4 GiB": npy("(1073741824,)"),
     "claims more than memory holds": npy("(4294967296, 4294967296, 4294967296)"),
     "negative": npy("(-1,)"),
     "objects": npy("(1,)", b"x" * 8, "|O"),
     "a header of code": npy("__import__('os').getpid()"),
     "another version": npy("(1,)", b"x" * 4, version=b"\x09\x00"),
     "an endless header": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
-    "a header that ends too early": npy("(1,"),
-    "a header nested deeply": npy("(" * 150 + ")" * 150),
     "a header of Python 2, which NumPy guesses at": npy("(1L,)", b"x" * 4),
     "a header that is not text": b"\x93NUMPY\x01\x00\x08\x00" + b"\0" * 8,
     "an unknown type": npy("(1,)", b"x" * 4, dtype="<q9"),
@@ -149,69 +147,65 @@ HOSTILE = {
 def test_hostile_arrays_are_refused_in_one_line_without_allocating_memory(tmp_path, data):
     path = tmp_path / "a"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"a: cannot be read, .*remove it and run `dvc repro`") as raised:
+    with refused("cannot be read, "):
         files.read_array(path, (None,))
-    assert "\n" not in str(raised.value)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("W1.npy", data)
     tracemalloc.start()
-    with pytest.raises(ValueError, match=r"a: cannot be read, .*remove it and run `dvc repro`") as raised:
+    with refused("cannot be read, "):
         files.read_arrays(path)
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
-    assert "\n" not in str(raised.value)
 
 
-def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
-    np.savez_compressed(tmp_path / "a.npz", W1=np.zeros(10**6))
-    with pytest.raises(ValueError, match="compressed"):
-        files.read_arrays(tmp_path / "a.npz")
-
-
-def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
-    path = tmp_path / "a.npz"
-    files.write_arrays(path, {"W1": np.arange(100.0)})
-    data = bytearray(path.read_bytes())
+def with_a_flipped_bit(data):
     data[400] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match="CRC"):
-        files.read_arrays(path)
 
 
-def test_an_archive_that_lists_the_same_bytes_many_times_is_refused(tmp_path):
-    """Its directory lists one member a thousand times: a small file that would fill the memory."""
-    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(1000)})
-    whole = (tmp_path / "a.npz").read_bytes()
-    start = whole.rindex(b"PK\x01\x02")
-    entry, end = whole[start : whole.rindex(b"PK\x05\x06")], whole[whole.rindex(b"PK\x05\x06") :]
-    count = (1000).to_bytes(2, "little")
-    end = end[:8] + count * 2 + (1000 * len(entry)).to_bytes(4, "little") + end[16:]
-    (tmp_path / "a.npz").write_bytes(whole[:start] + entry * 1000 + end)
-    tracemalloc.start()
-    with pytest.raises(ValueError, match="its members are larger than the file"):
-        files.read_arrays(tmp_path / "a.npz")
-    assert tracemalloc.get_traced_memory()[1] < 2**22
-    tracemalloc.stop()
+def with_one_member_a_thousand_times(data):
+    """A small file that would fill the memory: its directory lists the same bytes again and again."""
+    start, end = data.rindex(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
+    entry, rest = data[start:end], data[end:]
+    rest[8:16] = (1000).to_bytes(2, "little") * 2 + (1000 * len(entry)).to_bytes(4, "little")
+    data[start:] = entry * 1000 + rest
 
 
-def test_an_archive_whose_directory_starts_before_the_file_is_refused(tmp_path):
-    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
-    data = bytearray((tmp_path / "a.npz").read_bytes())
+def with_a_directory_before_the_file(data):
     end = data.rindex(b"PK\x05\x06")
     data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 9).to_bytes(4, "little")
-    (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*; remove it and run `dvc repro`"):
-        files.read_arrays(tmp_path / "a.npz")
 
 
-def test_an_archive_with_a_password_is_refused(tmp_path):
-    files.write_arrays(tmp_path / "a.npz", {"W": np.zeros(3)})
-    data = bytearray((tmp_path / "a.npz").read_bytes())
+def with_a_password(data):
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + place] |= 1
-    (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"a\.npz: cannot be read, .*password.*; remove it and run `dvc repro`"):
-        files.read_arrays(tmp_path / "a.npz")
+
+
+def compressed(data):
+    packed = io.BytesIO()
+    np.savez_compressed(packed, W=np.zeros(10**6))
+    data[:] = packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_a_flipped_bit, "CRC"),
+        (with_one_member_a_thousand_times, "its members are larger than the file"),
+        (with_a_directory_before_the_file, ""),
+        (with_a_password, "password"),
+        (compressed, "compressed"),
+    ],
+)
+def test_a_hostile_archive_is_refused_without_allocating_memory(tmp_path, change, said):
+    files.write_arrays(tmp_path / "a", {"W": np.zeros(1000)})
+    data = bytearray((tmp_path / "a").read_bytes())
+    change(data)
+    (tmp_path / "a").write_bytes(data)
+    tracemalloc.start()
+    with refused("cannot be read, ", said):
+        files.read_arrays(tmp_path / "a")
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
 
 
 @dataclass(frozen=True)
@@ -227,29 +221,24 @@ class Point:
         ("{}", "x: Field required"),
         ('{"x": "1", "names": ["a", "b"]}', "x: Input should be a valid number"),
         ('{"x": NaN, "names": ["a", "b"]}', "x: Input should be a finite number"),
-        ('{"x": 1, "names": ["a"]}', "names.1: Field required"),
+        ('{"x": 1, "names": ["a"]}', "names: 1: Field required"),
         ('{"x": 1, "names": ["a", "b"], "y": 1}', "y: Unexpected keyword argument"),
-        ("[1]", "Input should be an object"),
         ("[" * 10000, "Invalid JSON: "),
-        ("\0", "Invalid JSON: "),
     ],
 )
 def test_json_is_of_the_expected_type_or_one_line_says_why(tmp_path, text, said):
-    path = tmp_path / "a.json"
+    path = tmp_path / "a"
     path.write_text('{"x": 1, "names": ["a", "b"]}')
     assert files.read_json(path, Point) == Point(1, ("a", "b"))
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"a\.json: cannot be read, .*; remove it and run `dvc repro`") as raised:
+    with refused("cannot be read, ", said):
         files.read_json(path, Point)
-    assert said.replace("names.1", "names: 1") in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "no rows"),
-        ("name,n\n", "no rows"),
         ("name,m\na,1\n", "line 2 lacks one of the columns name, n"),
         ("name,n\na,1\nb\n", "line 3 lacks one of the columns name, n"),
         ("name,n\na,1\nb,nan\n", "line 3 has a number that is not finite"),
@@ -258,21 +247,26 @@ def test_json_is_of_the_expected_type_or_one_line_says_why(tmp_path, text, said)
     ],
 )
 def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text, said):
-    path = tmp_path / "a.csv"
+    path = tmp_path / "a"
     path.write_text("name,n\na,1\nb,\n")
     assert files.read_rows(path, ["name"], ["n"]) == [{"name": "a", "n": "1"}, {"name": "b", "n": ""}]
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"a\.csv: cannot be read, .*; remove it and run `dvc repro`") as raised:
+    with refused("cannot be read, ", said):
         files.read_rows(path, ["name"], ["n"])
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
-def test_an_array_with_another_digest_is_refused(tmp_path):
-    files.write_array(tmp_path / "a.npy", (3,), [np.zeros(3)])
-    files.read_array(tmp_path / "a.npy", (3,), files.digest(tmp_path / "a.npy"))
-    with pytest.raises(ValueError, match=r"a\.npy: SHA-256 is .*, not .*; remove it and run `dvc repro`"):
-        files.read_array(tmp_path / "a.npy", (3,), "0" * 64)
+def test_a_file_with_another_digest_is_refused(tmp_path):
+    path = tmp_path / "a"
+    files.write_text(path, "abc")
+    right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.digest(path) == right
+    files.check_digest(path, right)
+    with refused("SHA-256 is ba7816bf8f01..., not 000000000000..."):
+        files.check_digest(path, "0" * 64)
+    files.write_array(path, (3,), [np.zeros(3)])
+    files.read_array(path, (3,), files.digest(path))
+    with refused(f"not {right[:12]}..."):
+        files.read_array(path, (3,), right)
 
 
 def test_unfinished_files_of_killed_runs_are_found(tmp_path, monkeypatch):
@@ -284,16 +278,6 @@ def test_unfinished_files_of_killed_runs_are_found(tmp_path, monkeypatch):
     assert files.left_behind() == [Path("data/raw/.a.unfinished"), Path("models/.b.npz.unfinished")]
 
 
-def test_digests(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"abc")
-    right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert files.digest(path) == right
-    files.check_digest(path, right)
-    with pytest.raises(ValueError, match=r"a: SHA-256 is ba7816bf8f01\.\.\., not 000000000000\.\.\.; remove it "):
-        files.check_digest(path, "0" * 64)
-
-
 def test_an_old_temporary_file_is_overwritten(tmp_path):
     (tmp_path / ".a.json.unfinished").write_text("left by a killed run")
     files.write_json(tmp_path / "a.json", {"a": 1})
@@ -301,7 +285,7 @@ def test_an_old_temporary_file_is_overwritten(tmp_path):
 
 
 @unix
-@pytest.mark.parametrize("fraction", [0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("fraction", [0, 0.5, 0.99])
 @pytest.mark.parametrize("rows", [10, 10_000])
 def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, fraction, rows):
     """A limit on the size of files has the effect of a full disk; set in a child process, for it alone."""
@@ -329,17 +313,3 @@ def test_a_path_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"file/a\.json: cannot be written, .*; fix that and run `dvc repro`"):
         files.write_json(tmp_path / "file/a.json", {})
-
-
-def test_a_file_that_another_program_has_open_on_windows_is_reported_and_stays(tmp_path, monkeypatch):
-    files.write_text(tmp_path / "a", "old")
-
-    def refuse(*paths):
-        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match=r"a: cannot be written, The process .*; fix that and run `dvc repro`") as raised:
-        files.write_text(tmp_path / "a", "new")
-    assert "\n" not in str(raised.value)
-    assert (tmp_path / "a").read_text() == "old"
-    assert list(tmp_path.iterdir()) == [tmp_path / "a"]

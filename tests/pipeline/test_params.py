@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 from stages.evaluate import evaluate
-from stages.fetch import fetch
-from stages.page import page
 from stages.pipeline import params
-from stages.plot import plot
-from stages.predict import predict
-from stages.preprocess import preprocess
 from stages.train import train
+from stages.validate import STAGES
 
 ACTIVATION = "must be 'relu', 'leaky_relu', 'tanh' or 'sigmoid', got "
-STAGES = [fetch, preprocess, train, evaluate, plot, page, predict]
 COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 
 
@@ -51,11 +46,8 @@ def test_the_committed_file_is_valid(tmp_path, monkeypatch):
     ("key", "value"),
     [
         ("learning_rate", "1e-3"),
-        ("learning_rate", "1"),
         ("hidden", "[]"),
         ("hidden", "[256, 128]"),
-        ("batch_size", "null"),
-        ("clip_norm", "1.0"),
         ("directory", "/data/mnist"),
         ("batch_size", "0x10"),
         ("batch_size", "010"),  # ten, in YAML 1.2
@@ -77,38 +69,24 @@ def test_without_augmentation(tmp_path, monkeypatch):
     [
         ("learning_rate", '"0.1"', 'must be a number, got "0.1"'),
         ("learning_rate", "0,1", 'must be a number, got "0,1"'),
-        ("learning_rate", "1:30", 'must be a number, got "1:30"'),
         ("learning_rate", ".nan", "must be a finite number, got NaN"),
         ("learning_rate", ".inf", "must be a finite number, got Infinity"),
-        ("learning_rate", "1e400", "must be a finite number, got Infinity"),
-        ("learning_rate", "0", "must be > 0, got 0"),
         ("learning_rate", "-0.1", "must be > 0, got -0.1"),
         ("learning_rate", "1e9", "must be <= 1000, got 1000000000.0"),
         ("learning_rate", "null", "must be a number, got null"),
-        ("learning_rate", "2020-01-01", 'must be a number, got "2020-01-01"'),
         ("batch_size", "1_000", 'must be a whole number, got "1_000"'),
-        ("batch_size", "1" * 5000, "must be a whole number, got Infinity"),
         ("batch_size", "0", "must be >= 1, got 0"),
-        ("batch_size", "-1", "must be >= 1, got -1"),
         ("batch_size", "10.5", "must be a whole number, got 10.5"),
-        ("batch_size", "1e2", "must be a whole number, got 100.0"),
         ("batch_size", "true", "must be a whole number, got true"),
-        ("epochs", "1" + "0" * 30, "must be <= 100000, got 1" + "0" * 30),
         ("epochs", str(2**63), f"must be <= 100000, got {2**63}"),
-        ("epochs", "[1]", "must be a whole number, got [1]"),
         ("momentum", "1", "must be < 1, got 1"),
         ("deskew", "yes", 'must be true or false, got "yes"'),
-        ("deskew", "1", "must be true or false, got 1"),
         ("activation", "relU", ACTIVATION + '"relU"'),
-        ("activation", "on", ACTIVATION + '"on"'),
-        ("activation", "0x1F", ACTIVATION + "31"),
         ("activation", "null", ACTIVATION + "null"),
         ("hidden", "128", "must be a list, got 128"),
         ("directory", '""', 'must not be empty, got ""'),
         ("dataset", "5", "must be text, got 5"),
-        ("validation_size", "-1", "must be >= 0, got -1"),
         ("rotation", "181", "must be <= 180, got 181"),
-        ("elastic", "[1]", "must be a number, got [1]"),
     ],
 )
 def test_refused(key, value, message, tmp_path, monkeypatch):

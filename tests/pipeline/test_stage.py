@@ -1,10 +1,8 @@
 import errno
-import io
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +11,7 @@ from zc import lockfile
 
 from stages.pipeline import stage
 from tests.helpers import project
+from tests.helpers.processes import wait_for
 from tests.helpers.unix import unix
 
 
@@ -55,15 +54,11 @@ def test_interrupted(capsys):
     assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; run `dvc repro` to resume\n")
 
 
-def test_a_bug_keeps_its_traceback():
+def test_a_bug_keeps_its_traceback_and_others_on_request(monkeypatch):
     global OUTCOME
     OUTCOME = TypeError("a bug")
     with pytest.raises(TypeError, match="a bug"):
         stage.run(work)
-
-
-def test_a_traceback_on_request(monkeypatch):
-    global OUTCOME
     OUTCOME = ValueError("one")
     monkeypatch.setenv("TRACEBACK", "1")
     with pytest.raises(ValueError, match="one"):
@@ -129,29 +124,6 @@ def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
     )  # the system frees the lock of a process that died
 
 
-def test_the_holder_is_read_without_the_byte_that_windows_locks(capsys, monkeypatch):
-    class Locked(io.FileIO):
-        """An open file whose first byte another process has locked."""
-
-        def readall(self):
-            return self.read(-1)
-
-        def read(self, size=-1):
-            if self.tell() == 0:
-                raise PermissionError(13, "Permission denied")
-            return super().read(size)
-
-        def readinto(self, buffer):
-            raise NotImplementedError
-
-    process = start()
-    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedReader(Locked(path, mode)))
-    said = f"work: another stage is running here, process {process.pid}: wait for it, or end it\n"
-    assert ended(capsys, ValueError("never reached")) == (1, said)
-    process.kill()
-    process.communicate()
-
-
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
 def test_on_a_file_system_without_locks_a_stage_runs_and_says_so(capsys, monkeypatch, number):
     def refuse(file):
@@ -191,10 +163,7 @@ def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
     assert child != parent.pid
     parent.kill()
     parent.communicate(timeout=30)  # returns when the child, which shares the pipes, is ending
-    end = time.monotonic() + 30
-    while alive(child):
-        assert time.monotonic() < end, "the child is still running"
-        time.sleep(0.01)
+    wait_for(lambda: not alive(child))
 
 
 @unix

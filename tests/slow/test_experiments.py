@@ -46,7 +46,7 @@ def environment(directory, warm_path):
         shutil.copy(Path(warm_path.split(os.pathsep)[0], name), directory / "bin")
     activate = Path(sys.prefix, "bin/activate").read_text(encoding="utf-8")
     (directory / "bin/activate").write_text(activate.replace(sys.prefix, str(directory)), encoding="utf-8")
-    (directory / "installed").touch()  # newer than requirements.txt: `make` has nothing to install
+    (directory / "installed").write_text(f"{directory.resolve()}\n")  # `make` has nothing to install
 
 
 def printed(start):

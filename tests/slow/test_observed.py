@@ -8,7 +8,7 @@ import pytest
 
 from stages.pipeline.yaml_reader import load
 from tests.helpers import project
-from tools import docs
+from tools.docs import rerun
 
 # Neither inputs nor outputs, and why.
 IGNORED = {
@@ -59,12 +59,12 @@ def differences(declared, observed):
     for name, (read, written, sections) in observed.items():
         stage = declared[name]
         for verb, seen, entries in (
-            ("reads", read, docs.names(stage["deps"]) - CONSTANTS),
-            ("writes", written, docs.names([*stage.get("outs", []), *stage.get("metrics", [])])),
-            ("reads section", sections, docs.names(stage["params"])),
+            ("reads", read, rerun.names(stage["deps"]) - CONSTANTS),
+            ("writes", written, rerun.names([*stage.get("outs", []), *stage.get("metrics", [])])),
+            ("reads section", sections, rerun.names(stage["params"])),
         ):
-            lines += [f"{name} {verb} {one}, undeclared" for one in sorted(seen) if not docs.depends(entries, [one])]
-            lines += [f"{name} declares and never {verb} {one}" for one in entries if not docs.depends([one], seen)]
+            lines += [f"{name} {verb} {one}, undeclared" for one in sorted(seen) if not rerun.depends(entries, [one])]
+            lines += [f"{name} declares and never {verb} {one}" for one in entries if not rerun.depends([one], seen)]
     return lines
 
 
@@ -91,10 +91,10 @@ def test_what_is_read_and_written_is_what_is_declared(declared, observed):
 def test_what_is_not_declared_is_noticed(part, declared, observed):
     for name, (read, written, sections) in observed.items():
         entries = declared[name].get(part, [])
-        for entry in [entry for entry in entries if not docs.names([entry]) & CONSTANTS]:
+        for entry in [entry for entry in entries if not rerun.names([entry]) & CONSTANTS]:
             entries.remove(entry)
             lines = differences(declared, observed)
-            files = [one for one in {*read, *written, *sections} if docs.depends([entry], [one])]
+            files = [one for one in {*read, *written, *sections} if rerun.depends([entry], [one])]
             assert len(lines) == len(files) > 0
             assert all(line.startswith(f"{name} ") and line.endswith(", undeclared") for line in lines)
             entries.append(entry)

@@ -8,7 +8,7 @@ import pytest
 
 from stages.pipeline.yaml_reader import load
 from tests.helpers import project
-from tools import docs
+from tools.docs import rerun
 
 DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]
 CSS = "stages/report/web/page.css"
@@ -26,7 +26,7 @@ KEYS = [
 
 def outputs(*names):
     """The files and directories that stages make."""
-    return set().union(*(docs.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
+    return set().union(*(rerun.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
 
 
 def set_seed(root):
@@ -50,13 +50,13 @@ def comment_on_pipeline(root):
     ],
 )
 def test_what_follows_depends_on_the_bytes_that_came_out(copy, change, changed, expected):
-    runs, may_run = docs.effects(DVC, changed)
+    runs, may_run = rerun.effects(DVC, changed)
     before = project.snapshot(copy)
     change(copy)
     ran = project.repro(copy)
     names = {name for name, data in project.snapshot(copy).items() if data != before[name]}
-    different = {out for out in outputs(*DVC) if docs.depends([out], names)}
-    follow = [name for name in may_run if docs.depends(DVC[name]["deps"], different)]
+    different = {out for out in outputs(*DVC) if rerun.depends([out], names)}
+    follow = [name for name in may_run if rerun.depends(DVC[name]["deps"], different)]
     assert ran == [name for name in project.STAGES if name in runs + follow]
     if expected is None:
         assert all(different & outputs(name) for name in {*runs, *may_run} - {"validate"})
@@ -77,7 +77,7 @@ def test_a_key_of_each_section_reruns_its_stage(copy):
     before = (copy / "params.yaml").read_bytes()
     for key in KEYS:
         project.set_params(copy, key)
-        assert list(stale(copy)) == docs.effects(DVC, {"params.yaml", *key})[0]
+        assert list(stale(copy)) == rerun.effects(DVC, {"params.yaml", *key})[0]
         (copy / "params.yaml").write_bytes(before)
 
 
@@ -85,7 +85,7 @@ def test_a_key_of_each_section_reruns_its_stage(copy):
 def test_a_module_reruns_its_stages(copy, name):
     """Of a package that dvc.yaml lists as a directory, a new one there, one of those that it lists by name, and CSS."""
     comment(copy, name)
-    assert list(stale(copy)) == docs.effects(DVC, {name})[0] != []
+    assert list(stale(copy)) == rerun.effects(DVC, {name})[0] != []
 
 
 def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
@@ -101,7 +101,7 @@ def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
 
 
 def test_each_file_of_data_is_named_by_the_stages_that_read_it(copy):
-    names = docs.data_files(DVC)
+    names = rerun.data_files(DVC)
     for path in (copy / name for name in names):
         if path.is_dir():
             project.add_photo(path / "another.png", 2)
@@ -111,7 +111,7 @@ def test_each_file_of_data_is_named_by_the_stages_that_read_it(copy):
         stage: [path for what in seen for path in what.get("changed deps", {})] for stage, seen in stale(copy).items()
     }
     assert {name: [stage for stage in found if name in found[stage]] for name in names} == {
-        name: docs.effects(DVC, {name})[0] for name in names
+        name: rerun.effects(DVC, {name})[0] for name in names
     }
 
 

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from docs import reference
 from stages.nn import layers, losses
 from stages.nn.training import train_step
-from tools import mathematics, mathematics_figures, notebook
+from tools.docs import figures, mathematics, notebook
 
 TEXT = mathematics.PAGE.read_text(encoding="utf-8")
 
@@ -90,14 +90,14 @@ def test_a_statement_that_is_not_there_is_an_error():
 
 def test_every_figure_is_on_the_page():
     names = re.findall(r"\(figures/(math-.*?\.png)\)", TEXT)
-    assert names == [f"math-{figure.__name__}.png" for figure in mathematics_figures.ALL]
-    assert {path.name for path in mathematics_figures.FIGURES.glob("math-*")} == set(names)
+    assert names == [f"math-{figure.__name__}.png" for figure in figures.ALL]
+    assert {path.name for path in figures.FIGURES.glob("math-*")} == set(names)
 
 
 def test_the_committed_figures_are_the_ones_of_the_code(tmp_path):
-    mathematics_figures.draw(tmp_path)
+    figures.draw(tmp_path)
     for path in sorted(tmp_path.iterdir()):
-        drawn, committed = imread(path), imread(mathematics_figures.FIGURES / path.name)
+        drawn, committed = imread(path), imread(figures.FIGURES / path.name)
         assert drawn.shape == committed.shape, path.name
         other = np.abs(drawn - committed).max(axis=2) > 0.1  # another last bit of a number may change a shade
         assert other.mean() < 0.001, f"{path.name}: run `make docs`"

@@ -7,22 +7,16 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from stages.evaluate import evaluate
-from stages.fetch import fetch
-from stages.page import page
 from stages.pipeline import params
-from stages.plot import plot
-from stages.predict import predict
-from stages.preprocess import preprocess
-from stages.train import train
+from stages.validate import STAGES
 from tests.helpers import project
-from tools import docs
+from tools.docs import rerun, schema
 
-SCHEMA = json.loads(docs.schema(project.ROOT))
-READER = params.schema_of([fetch, preprocess, train, evaluate, plot, page, predict])
+SCHEMA = json.loads(schema.schema(project.ROOT))
+READER = params.schema_of(STAGES)
 TEXT = (project.ROOT / "params.yaml").read_text(encoding="utf-8")
 CONTENT, _ = params.load(project.ROOT / "params.yaml")
-PLACES = [*((section,) for section in CONTENT), ("train", "augmentation"), *docs.leaves(CONTENT)]
+PLACES = [*((section,) for section in CONTENT), ("train", "augmentation"), *rerun.leaves(CONTENT)]
 WRONG = [-1, -0.5, 0, 1, 0.5, 10**30, True, None, "", "relu", "1", [], [0], [1] * 20, {}]  # each is wrong for some key
 
 
@@ -86,14 +80,14 @@ def test_comments_name_the_choices_of_their_keys():
     """All of them, in the order of the table, and no others."""
     choices = {place: schema for place, schema in keys(SCHEMA) if "enum" in schema}
     assert len(choices) == 5
-    for place, schema in choices.items():
-        *others, last = schema["enum"]
-        assert f" {', '.join(others)} or {last}." in schema["description"], place
+    for place, described in choices.items():
+        *others, last = described["enum"]
+        assert f" {', '.join(others)} or {last}." in described["description"], place
 
 
 def test_a_comment_belongs_to_the_group_below_it():
     text = "# A file.\n\n# One.\na:\n  # Two,\n  # three.\n  b: 1\n  c: 2\n\n  d: 3\n\n# Four.\ne:\n  f:\n    g: 1\n"
-    assert docs.comments(text) == {
+    assert schema.comments(text) == {
         ("a",): "One.",
         ("a", "b"): "Two, three.",
         ("a", "c"): "Two, three.",

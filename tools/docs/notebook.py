@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tools.mathematics import PAGE, ROOT, lesson
+from tools.docs import ROOT
+from tools.docs.mathematics import PAGE, lesson
 
 NOTEBOOK = PAGE.with_suffix(".ipynb")
 START = "import sys\n\nsys.path.insert(0, '..')  # the project"

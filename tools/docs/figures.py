@@ -8,14 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from docs import reference
 from stages.nn.initializers import he_normal
 from stages.nn.losses import softmax, softmax_cross_entropy
 from stages.nn.network import Network, multilayer_perceptron
-from stages.nn.optimizers import GradientDescent
-from stages.nn.training import loss_and_gradient, train_step
 from stages.report.figures import BLUE, GRAY, INK, ORANGE, RED, save, styled
-from tools.mathematics import ROOT, digits
+from tools.docs import ROOT
+from tools.docs.mathematics import digits
 
 FIGURES = ROOT / "docs/figures"
 SEED = 7  # as on the page
@@ -35,15 +33,22 @@ def untrained() -> Network:
     return network
 
 
+def step(network: Network, x: np.ndarray, targets: np.ndarray, learning_rate: float) -> float:
+    """Take one step of gradient descent; return the loss before it."""
+    loss, dlogits = softmax_cross_entropy(network.forward(x), targets)
+    network.backward(dlogits)
+    network.theta -= learning_rate * network.grad
+    return loss
+
+
 def trained() -> tuple[Network, np.ndarray]:
     """Return the network after the training of the page, and the W1 (784, 16) that it started from."""
     rng, network = np.random.default_rng(SEED), multilayer_perceptron([784, 16, 10], dtype=np.float64)
     network.initialize(he_normal, rng)
-    parameters = network.parameters()
-    start = parameters["W1"].copy()
+    start = network.dense[0].W.copy()
     for _ in range(5):
         for batch in rng.permutation(400).reshape(20, 20):
-            reference.step(train_x[batch], train_targets[batch], **parameters, learning_rate=0.02)
+            step(network, train_x[batch], train_targets[batch], 0.02)
     return network, start
 
 
@@ -222,7 +227,8 @@ def shapes() -> Figure:
 def descent() -> Figure:
     """The loss as a function of one weight, and over ten steps of three lengths."""
     network = untrained()
-    loss = loss_and_gradient(network, x, targets)
+    loss, dlogits = softmax_cross_entropy(network.forward(x), targets)
+    network.backward(dlogits)
     W, i, j = network.dense[0].W, 14 * 28 + 14, 7  # the weight that the page nudges
     weight, slope, start = W[i, j], network.dense[0].dW[i, j], network.theta.copy()
     figure = Figure(figsize=(9, 3.4))
@@ -239,10 +245,10 @@ def descent() -> Figure:
     left.set_xlabel(f"$W_1$[{i}, {j}]")
     for rate, color in ((0.002, GRAY), (0.02, BLUE), (0.2, ORANGE)):
         network.theta[:] = start
-        losses = [train_step(network, x, targets, GradientDescent(), rate) for _ in range(11)]
+        losses = [step(network, x, targets, rate) for _ in range(11)]
         right.plot(losses, color=color, marker="o", markersize=3.5)
-        step = int(np.argmax(losses)) or 10  # the label is at the peak, or at the end
-        right.annotate(f"{rate:g}", (step, losses[step]), (7, 0), textcoords="offset points", color=color, va="center")
+        peak = int(np.argmax(losses)) or 10  # the label is there, or at the end
+        right.annotate(f"{rate:g}", (peak, losses[peak]), (7, 0), textcoords="offset points", color=color, va="center")
     right.set_title("loss over ten steps, for three learning rates")
     right.set_xlabel("step")
     right.set_ylim(bottom=0)
@@ -289,7 +295,3 @@ def draw(directory: Path) -> None:
     """Write all figures."""
     for figure in ALL:
         save(figure(), directory / f"math-{figure.__name__}.png", 130)
-
-
-if __name__ == "__main__":
-    draw(FIGURES)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from stages.dataset import idx
+from tools.docs import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/mathematics.md"
 FIXTURE = ROOT / "tests/fixture"
 
@@ -87,7 +87,3 @@ def refresh(text: str) -> str:
         start = example.lineno + example.source.count("\n")
         lines[start : start + example.want.count("\n")] = [printed]
     return "".join(lines)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(refresh(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

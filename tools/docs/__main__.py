@@ -1,0 +1,10 @@
+"""Write all of it: docs/rerun.md, params.schema.json, what docs/mathematics.md shows, and its figures."""
+
+from stages.pipeline.files import write_text
+from tools.docs import ROOT, figures, mathematics, rerun, schema
+
+page, text = ROOT / "docs/rerun.md", mathematics.PAGE.read_text(encoding="utf-8")
+write_text(page, rerun.rerun_page(page.read_text(encoding="utf-8"), ROOT))
+write_text(ROOT / "params.schema.json", schema.schema(ROOT))
+write_text(mathematics.PAGE, mathematics.refresh(text))
+figures.draw(figures.FIGURES)

@@ -1,0 +1,82 @@
+"""The tables of docs/rerun.md, which follow from dvc.yaml: what reruns after a change."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stages.pipeline.yaml_reader import Place, dotted, load
+from tools.docs import fill
+
+CONSTANT = "data/validated"  # it has the same content after every run of validate
+DOWNLOADS = "data/downloads/*"  # the cache of fetch
+
+
+def rerun_page(text: str, root: Path) -> str:
+    """Return the text of docs/rerun.md with its tables as they are now."""
+    stages = load(root / "dvc.yaml")[0]["stages"]
+    params, _ = load(root / "params.yaml")
+    keys = {dotted(place): {"params.yaml", str(place[0])} for place in leaves(params)}
+    files = {path: {path} for path in [*data_files(stages), DOWNLOADS]}
+    for name, rows in (("key", keys), ("module", modules(root, stages)), ("file", files)):
+        text = fill(text, f"{name}s", table(stages, name, rows))
+    return text
+
+
+def table(stages: dict[str, Any], title: str, rows: dict[str, set[str]]) -> str:
+    """Return a table with a column for each stage and a row for each name in `rows`, with what changes there."""
+    lines = [f"| {title} | " + " | ".join(stages) + " |", "|---|" + ":-:|" * len(stages)]
+    for name, changed in rows.items():
+        runs, may_run = effects(stages, changed)
+        marks = ["●" if stage in runs else "○" if stage in may_run else " " for stage in stages]
+        lines.append(f"| `{name}` | " + " | ".join(marks) + " |")
+    return "\n".join(lines)
+
+
+def effects(stages: dict[str, Any], changed: set[str]) -> tuple[list[str], list[str]]:
+    """Return the stages that run when something changes, and those that run only if a file that they read does, too.
+
+    `stages` is in the order of the pipeline; `changed` has files and sections of params.yaml.
+    """
+    runs = [name for name, stage in stages.items() if depends([*stage["deps"], *stage["params"]], changed)]
+    may_run: list[str] = []
+    different: set[str] = set()
+    for name, stage in stages.items():
+        if name not in runs and depends(stage["deps"], different):
+            may_run.append(name)
+        if name in runs + may_run:
+            different |= names([*stage["outs"], *stage.get("metrics", [])]) - {CONSTANT}
+    return runs, may_run
+
+
+def depends(entries: list[Any], changed: Iterable[str]) -> bool:
+    """Whether a list of dvc.yaml has one of the files or sections, or a directory with one of the files."""
+    return any(name == entry or name.startswith(f"{entry}/") for entry in names(entries) for name in changed)
+
+
+def names(entries: list[Any]) -> set[str]:
+    """Return the names in a list of dvc.yaml, where an entry with options is a mapping from its name to them."""
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def leaves(content: dict[str, Any], place: Place = ()) -> list[Place]:
+    """Return the places of all values that are not mappings."""
+    found: list[Place] = []
+    for key, value in content.items():
+        found += leaves(value, (*place, key)) if isinstance(value, dict) else [(*place, key)]
+    return found
+
+
+def modules(root: Path, stages: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the modules of each row: all of a package of which dvc.yaml lists no module by name, or else one."""
+    listed = names([dep for stage in stages.values() for dep in stage["deps"]])
+    rows: dict[str, set[str]] = {}
+    for path in sorted((root / "stages").rglob("*.py")):
+        name, package = (p.relative_to(root).as_posix() for p in (path, path.parent))
+        alone = any(dep.startswith(f"{package}/") and dep.endswith(".py") for dep in listed)
+        rows.setdefault(name if alone else f"{package}/*", set()).add(name)
+    return rows
+
+
+def data_files(stages: dict[str, Any]) -> list[str]:
+    """Return every file of data/ that a stage depends on, in the order of the stages."""
+    return list(dict.fromkeys(dep for stage in stages.values() for dep in stage["deps"] if dep.startswith("data/")))
