@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tools.mathematics import digits
 
 from stages.dataset.arrays import normalize, one_hot
 from stages.dataset.records import TRAINING_ARRAYS, TrainingInputs
@@ -15,7 +16,6 @@ from stages.nn.optimizers import chain
 from stages.nn.training import fit
 from stages.pipeline import files
 from tools.classify import classify
-from tools.mathematics import digits
 
 IMAGES, LABELS = digits("train")
 TESTS, TEST_LABELS = digits("t10k")
