@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
@@ -18,13 +17,12 @@ from stages.nn.initializers import he_normal
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import chain
 from stages.nn.training import fit
-from stages.report.figures import BLUE, GRAY, INK, RED, save, styled
+from stages.report.figures import GRAY, INK, SIGNED, save, styled
 from tools.docs import ROOT
 from tools.docs.mathematics import digits
 
 FIGURES = ROOT / "docs/figures"
 PURPLE = "#9A3D8F"
-SIGNED = LinearSegmentedColormap.from_list("signed", [RED, "white", BLUE])
 BAR = np.zeros((28, 28))  # the weights of the neuron made by hand
 BAR[4:7], BAR[9:21] = 1, -1 / 4
 
