@@ -66,7 +66,7 @@ def test_the_directory_of_params_is_tried_first(capsys):
     assert written() == CONTENT
     assert capsys.readouterr().out.splitlines()[:3] == [
         "train-images-idx3-ubyte: 21 bytes from first",
-        "first: skipped, no train_labels.idx or train_labels.idx.gz, nor its bytes under another name, in "
+        "first: skipped, no train_labels.idx or train_labels.idx.gz, and no other file matches its SHA-256, in "
         f"{Path.cwd()}/first",
         "train-labels-idx1-ubyte: 21 bytes from here",
     ]
@@ -117,7 +117,8 @@ def test_a_failure_lists_every_reason_and_a_way_out_and_loses_nothing():
     assert str(raised.value).splitlines()[:3] == [
         "test_labels.idx: no source has it",
         f"  absent: no directory {Path.cwd()}/absent",
-        f"  here: no test_labels.idx or test_labels.idx.gz, nor its bytes under another name, in {Path.cwd()}/here",
+        "  here: no test_labels.idx or test_labels.idx.gz, and no other file matches its SHA-256, in "
+        f"{Path.cwd()}/here",
     ]
     assert {path.name for path in DOWNLOADS.iterdir()} == set(DIGESTS.values()) - {DIGESTS["test_labels"]}
 
