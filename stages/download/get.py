@@ -32,7 +32,7 @@ from stages.download.unpack import CHUNK, unpack
 PAGE = 2**20  # bytes of a page of the package index, at most
 REDIRECTS = 10
 CONNECT = 3.0  # seconds
-PROCESSOR = 15.0  # seconds of processor time; the largest file takes one
+PROCESSOR = 10.0  # seconds of processor time; the largest file takes one
 LOOPBACK, PRIVATE, PUBLIC = range(3)  # how far away an address is
 REASONS: dict[type[Exception], str] = {  # the first that fits
     requests.exceptions.SSLError: "TLS failed; REQUESTS_CA_BUNDLE can name the authorities to trust",

@@ -1,6 +1,7 @@
 """Servers that are broken or hostile in every way known to us, on this machine alone; Linux.
 
-    python tests/download/hostile.py    try each once, as `fetch` would, and print what came of it (about a minute)
+    python tests/download/hostile.py            try each once, as `fetch` would, and print what came of it (3 minutes)
+    python tests/download/hostile.py KIND ...   only these
 
 A server holds if the file then comes from the next source (or from this one, if what it sends is lenient HTTP), for the
 reason that is expected, within 60 s and 200 MB. The exit code is 1 if one does not hold.
@@ -187,16 +188,15 @@ def one(kind, address, digest):
     sources = [source(kind, address), source("good", address)]
     _, used = Downloader(lines.append).download(File("images", SIZE, digest), sources)
     seconds = time.monotonic() - started
-    own = int(
-        re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]
-    )  # getrusage includes the starter's
+    status = Path("/proc/self/status").read_text()  # getrusage would count the process that started this one
+    own = int(re.search(r"VmHWM:\s*(\d+)", status)[1])
     kib = own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     reason = lines[0].split(": skipped, ")[1] if used is sources[1] else None
     print(json.dumps([reason, seconds, kib * 1024 / 1e6]))
 
 
-def campaign():
-    """Try all kinds, four at a time, and print a table; return how many do not hold."""
+def campaign(chosen):
+    """Try these kinds, or all, four at a time, and print a table; return how many do not hold."""
     good = content(SIZE)
     digest = hashlib.sha256(good).hexdigest()
     failed, most = 0, [0.0, 0.0]
@@ -204,10 +204,10 @@ def campaign():
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "PIP_INDEX_URL": f"http://{server.address}"}
 
         def attempt(kind):
-            command = [sys.executable, __file__, kind, server.address, digest]
+            command = [sys.executable, __file__, "--one", kind, server.address, digest]
             return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
-        names = list(kinds(b"x"))
+        names = chosen or list(kinds(b"x"))
         for kind, result in zip(names, pool.map(attempt, names), strict=True):
             expected = server.kinds[kind][0]
             reason, *cost = json.loads(result.stdout) if result.returncode == 0 else (result.stderr[-300:], 0, 0)
@@ -215,14 +215,15 @@ def campaign():
             holds = right and not result.returncode and cost[0] <= SECONDS and cost[1] <= MEGABYTES
             failed += not holds
             most = [max(pair) for pair in zip(most, cost, strict=True)]
-            print(f"{kind:26} {cost[0]:5.1f} s {cost[1]:4.0f} MB  {reason or 'delivers'}{'' if holds else '  FAILS'}")
+            outcome = f"{reason or 'delivers'}{'' if holds else '  FAILS'}"
+            print(f"{kind:26} {cost[0]:5.1f} s {cost[1]:4.0f} MB  {outcome}", flush=True)
         print(f"{len(names) - failed} of {len(names)} hold; at most {most[0]:.1f} s and {most[1]:.0f} MB")
     return failed
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    if sys.argv[1:]:
-        one(*sys.argv[1:])
+    if sys.argv[1:2] == ["--one"]:
+        one(*sys.argv[2:])
     else:
-        sys.exit(campaign() > 0)
+        sys.exit(campaign(sys.argv[1:]) > 0)
