@@ -31,7 +31,7 @@ dvc.repo.params dvc.repo.plots dvc.repo.reproduce dvc.repo.stage dvc.rwlock dvc.
 dvc.utils.strictyaml dvc_data.hashfile.db.local dvc_data.hashfile.status dvc_render.image dvc_render.vega flatten_dict
 fsspec.implementations.memory matplotlib.backends.backend_agg matplotlib.figure networkx numpy.random
 PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin platformdirs.unix psutil
-pydantic.dataclasses pypi_simple requests ruamel.yaml scmrepo.git scmrepo.noscm tarfile threadpoolctl tqdm yaml
+pydantic.dataclasses requests ruamel.yaml scmrepo.git scmrepo.noscm tarfile threadpoolctl tqdm yaml
 zc.lockfile
 """
 
