@@ -23,9 +23,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contenders import CONTENDERS, Job
-from experiments.trial import Prepared, run_trial
-from stages.dataset.records import TrainingInputs
-from stages.pipeline import files, kernels, params
+from experiments.cluster import cache, execute
+from experiments.trial import Trial
+from stages.pipeline import kernels, params
 from stages.train import train
 
 PROCESSED = Path("data/processed")
@@ -84,10 +84,10 @@ def measure_epochs(contender: str, job: Job) -> dict[str, Any]:
 
 def learn_default(arithmetic: str, job: Job) -> dict[str, Any]:
     """Return the seconds and the last test accuracy of what the stage `train` does, with params.yaml and this seed."""
-    inputs = files.read_json(PROCESSED / "inputs.json", TrainingInputs)
     settings = params.read(train) | {"arithmetic": arithmetic, "seed": job.seed, "blas_threads": job.threads}
-    result = run_trial(settings, Prepared(PROCESSED, inputs))
-    return {"seconds": [result.seconds], "accuracy": [result.test_accuracy]}
+    trial = Trial("default", {"preprocess": {}, "train": settings}, [], tested=True)
+    row, _ = execute.train_and_score(trial, cache.read(PROCESSED, tested=True))
+    return {"seconds": [row.seconds], "accuracy": [row.test_accuracy]}
 
 
 def infer(contender: str, job: Job) -> dict[str, Any]:
