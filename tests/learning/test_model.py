@@ -15,7 +15,7 @@ from stages.nn.optimizers import chain
 from stages.nn.training import fit
 from stages.pipeline import files
 from tools.classify import classify
-from tools.mathematics import digits
+from tools.docs.mathematics import digits
 
 IMAGES, LABELS = digits("train")
 TESTS, TEST_LABELS = digits("t10k")
