@@ -29,12 +29,6 @@ def by_fractions(a, b):
     ]
 
 
-def test_the_order_of_a_sum_matters():
-    """The three numbers of the explanation."""
-    assert (0.1 + 0.2) + 0.3 == 0.6000000000000001
-    assert 0.1 + (0.2 + 0.3) == 0.6
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 3e12])
 @pytest.mark.parametrize("at_random", [False, True])
