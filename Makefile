@@ -38,7 +38,7 @@ lint: .venv/installed  ## check style (ruff) and types (mypy)
 	ruff format --check .
 	mypy
 
-bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
+bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
 	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
