@@ -44,6 +44,28 @@ lint: .venv/dev  ## check style (ruff) and types (mypy)
 	ruff format --check .
 	mypy
 
+bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
+	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
+	dvc repro preprocess
+	python -m benchmarks.speed
+
+recipes: .venv/installed  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
+	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
+	dvc repro fetch
+	python -m experiments.run
+	python -m experiments.other_writers
+	python -m experiments.tables
+
+sweep: .venv/installed  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
+	dvc repro fetch
+	python -m experiments.sweep $(SWEEP)
+
+scheduler: .venv/installed  ## start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
+	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
+
+worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
+	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
 
