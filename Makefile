@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
 help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,40 +31,21 @@ recipes: .venv/dev  ## train the recipes and ablations that have no row yet, wri
 	python -m experiments.recipes.other_writers
 	python -m experiments.recipes.tables
 
-bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
+bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
 	$(INSTALL) --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
 
-test: .venv/dev  ## run the tests
-	python -m pytest -rs -n logical --dist loadgroup
+test: .venv/dev  ## run the fast tests (two minutes); `make test-all` also runs those in tests/slow (five minutes)
+	python -m pytest -n logical
+
+test-all: .venv/dev  # they need a browser: apt-get install chromium chromium-driver
+	python -m pytest -m "slow or not slow" -rs -n logical --dist loadgroup
 
 lint: .venv/dev  ## check style (ruff) and types (mypy)
 	ruff check .
 	ruff format --check .
 	mypy
-
-bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
-	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
-	dvc repro preprocess
-	python -m benchmarks.speed
-
-recipes: .venv/installed  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
-	.venv/bin/python -m pip install --quiet --constraint requirements.txt '.[bench]'
-	dvc repro fetch
-	python -m experiments.run
-	python -m experiments.other_writers
-	python -m experiments.tables
-
-sweep: .venv/installed  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
-	dvc repro fetch
-	python -m experiments.sweep $(SWEEP)
-
-scheduler: .venv/installed  ## start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
-	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
-
-worker: .venv/installed  ## start a worker per processor core for SCHEDULER=tcp://HOST:8786
-	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
 
 docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs

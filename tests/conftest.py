@@ -1,36 +1,25 @@
 """One finished run of the pipeline on the fixture's digits, and copies of it to change."""
 
-import os
-import shutil
 import signal
 
 import pytest
 
-from tests.helpers import project, warm
+from tests.helpers import project
 
 # A job in the background ignores Ctrl-C, and so would the processes that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Run what takes long first, so that all workers of pytest-xdist end at about the same time."""
-    items.sort(key=lambda item: item.path.parent.name not in ("exact", "system"))
+    """Mark tests/slow, and run it first, so that the workers of pytest-xdist end at about the same time."""
+    for item in items:
+        if item.path.parent.name == "slow":
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
-def warm_path():
-    """A PATH on which `dvc` and `python -m` start fast, where there is `fork`; `project.run` uses it from now on."""
-    if not hasattr(os, "fork"):
-        yield None
-        return
-    with warm.started() as directory:
-        project.warm_path = os.pathsep.join([directory, project.PATH])
-        yield project.warm_path
-        project.warm_path = None
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, warm_path):
+def finished(tmp_path_factory):
     """A copy of the project, in a Git repository, after its first `dvc repro`; tests only read it."""
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
@@ -41,7 +30,5 @@ def finished(tmp_path_factory, warm_path):
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished run, with DVC's cache and state, for a test to change."""
-    root = tmp_path / "copy"
-    shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    return root
+    """A copy of the finished run for a test to change."""
+    return project.copy(finished, tmp_path / "copy")

@@ -128,9 +128,9 @@ def new_model(network: Network, activation: str, inputs: TrainingInputs, train: 
     known = np.rint(train[0][np.sort(rows)] * np.float32(inputs.std) + np.float32(inputs.mean)).astype(np.uint8)
     shown = inputs.classes, inputs.image_shape, inputs.deskew, inputs.mean, inputs.std
     model = Model(network, activation, *shown, known.reshape(-1, *inputs.image_shape))
-    answers = model.answers(validation[0])
-    if not answers:
+    if not len(validation[0]):
         return model
+    answers = model.answers(validation[0])
     names = np.array(inputs.classes)[validation[1].argmax(axis=1)]
     wrong = np.array([answer.name for answer in answers]) != names
     scores = np.array([answer[1:3] for answer in answers])  # confidence, similarity

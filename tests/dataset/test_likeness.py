@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from stages.dataset.likeness import UNIT, closest, directions
 
 RNG = np.random.default_rng(0)

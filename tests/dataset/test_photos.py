@@ -9,11 +9,11 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from stages.dataset.likeness import directions
 
 from experiments.photos import CONDITIONS, handwriting, photograph
 from stages.dataset import idx, photos
 from stages.dataset.arrays import prepare
-from stages.dataset.likeness import directions
 
 SHAPE = (28, 28)
 FIXTURE = Path(__file__).parents[1] / "fixture"

@@ -10,24 +10,25 @@ last byte. Then the stage runs again, undisturbed: all outputs must be new and n
 """
 
 import errno
+import json
 import os
 import re
 import resource
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
 from stages import validate
 from stages.pipeline import checkpoint, files, stage
-from tests.faults.ledger import STAGES
 from tests.helpers import project
 
-FUNCTIONS = {f.__name__: f for f in (validate.validate, *validate.STAGES)}
+FUNCTIONS = {function.__name__: function for function in (validate.validate, *validate.STAGES)}
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE, errno.EROFS]
+FILLER = Path(".filler")
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
@@ -49,40 +50,19 @@ class NoFault:
         pass
 
 
-class AtEvent(NoFault):
-    """Injects a fault at the N-th event."""
+class AtCall(NoFault):
+    """Sends the process a signal before its N-th file operation, or makes that fail."""
 
-    def __init__(self, n):
+    def __init__(self, n, number=None):
         super().__init__()
-        self.n = n
+        self.n, self.number = n, number
 
     def inject(self, event, arguments):
-        if self.count == self.n:
-            self.act()
-
-    def __str__(self):
-        return f"event {self.n}"
-
-
-class Kill(AtEvent):
-    def act(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Terminate(AtEvent):
-    def act(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-class Interrupt(AtEvent):
-    def act(self):
-        os.kill(os.getpid(), signal.SIGINT)
-
-
-class Fail(AtEvent):
-    def act(self):
-        number = ERRORS[self.n % len(ERRORS)]
-        raise OSError(number, os.strerror(number), "injected")
+        if self.count == self.n and self.number:
+            os.kill(os.getpid(), self.number)
+        elif self.count == self.n:
+            error = ERRORS[self.n % len(ERRORS)]
+            raise OSError(error, os.strerror(error), "injected")
 
 
 class AtByte(NoFault):
@@ -100,12 +80,23 @@ class AtByte(NoFault):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.RLIM_INFINITY))
             self.opened += 1
 
-    def __str__(self):
-        return f"file {self.n + 1}, byte {self.size}"
+
+class FullDisk(NoFault):
+    """Fills the file system except for `free` bytes before the first file operation."""
+
+    def __init__(self, free):
+        super().__init__()
+        self.free = free
+
+    def inject(self, event, arguments):
+        if self.count == 1:
+            with FILLER.open("wb", buffering=0) as file:
+                status = os.statvfs(FILLER)
+                os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - self.free, 1))
 
 
 def inside(path):
-    """Whether a path is inside the working directory, which is the project's."""
+    """Return True if a path is inside the working directory, which is the project's."""
     return isinstance(path, str | bytes | os.PathLike) and (Path.cwd() / os.fsdecode(path)).is_relative_to(Path.cwd())
 
 
@@ -113,75 +104,60 @@ class Bench:
     """A small copy of the project in which faults are injected into one stage after another."""
 
     def __init__(self, root):
-        self.root = root
+        self.root, self.printed = root, Path(tempfile.mkstemp()[1])  # the disk of the root may be full
         project.make(root)
-        self.outs = {name: list(project.outputs(name)) for name in STAGES}
-        self.new, self.events, self.sizes = {}, {}, {}
-        for name in STAGES:
-            self.run_undisturbed(name)
-            self.new[name] = {out: (root / out).read_bytes() for out in self.outs[name]}
-            self.reset(name)
-            self.events[name], self.sizes[name] = self.run_undisturbed(name)
-
-    def run_undisturbed(self, name):
-        """Run a stage without a fault; return the number of its events and the sizes of the files that it wrote."""
-        code, message, counts = self.run(name, NoFault())
-        if code != 0:
-            raise SystemExit(f"{name} fails without a fault: {message}")
-        return counts
+        self.outs = {name: list(project.outputs(name)) for name in FUNCTIONS}
+        self.new, self.calls, self.sizes = {}, {}, {}
+        for name in FUNCTIONS:
+            for undisturbed in (NoFault(), NoFault()):  # the second has old outputs to replace
+                code, message = self.run(name, undisturbed)
+                if code != 0:
+                    raise SystemExit(f"{name} fails without a fault: {message}")
+                self.new[name] = {out: (root / out).read_bytes() for out in self.outs[name]}
+                self.calls[name], self.sizes[name] = json.loads(message.splitlines()[-1])
+                self.reset(name)
+            self.run(name, NoFault())
 
     def run(self, name, fault):
-        """Run a stage in a child; return its exit code (minus the signal if killed), its message, and the counts."""
-        read_end, write_end = os.pipe()
+        """Run a stage in a child; return its exit code, minus the signal if it was killed, and what it printed."""
         child = os.fork()
         if child == 0:
-            os.close(read_end)
-            self.run_as_child(name, fault, write_end)
-        os.close(write_end)
-        with os.fdopen(read_end, "rb") as pipe:
-            message, _, counts = pipe.read().decode().partition("\0")
+            os._exit(self.run_as_child(name, fault))
         _, status = os.waitpid(child, 0)
-        events, *sizes = [int(n) for n in counts.split()] or [0]
-        return os.waitstatus_to_exitcode(status), message, (events, sizes)
+        (self.root / FILLER).unlink(missing_ok=True)
+        return os.waitstatus_to_exitcode(status), self.printed.read_text()
 
-    def run_as_child(self, name, fault, pipe):
-        """In the child: run the stage, and end the process as the stage ends."""
-        code = 70
-        try:
-            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-            os.dup2(pipe, 2)
-            sys.stderr = os.fdopen(2, "w", closefd=False)
-            os.chdir(self.root)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            checkpoint.SECONDS = 0.0
-            sys.addaudithook(fault.hook)
-            stage.run(FUNCTIONS[name])
-            code = 0
-        except SystemExit as error:
-            code = error.code
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os.write(pipe, f"\0{fault.count} {' '.join(map(str, fault.sizes))}".encode())
-            os._exit(code)
+    def run_as_child(self, name, fault):
+        """In the child: run the stage, print the counts if it succeeds, and return its exit code."""
+        with self.printed.open("w", buffering=1) as sys.stderr, Path(os.devnull).open("w") as sys.stdout:
+            try:
+                os.chdir(self.root)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                checkpoint.SECONDS = 0.0
+                sys.addaudithook(fault.hook)
+                stage.run(FUNCTIONS[name])
+                print(json.dumps([fault.count, fault.sizes]), file=sys.stderr)
+                return 0
+            except SystemExit as error:
+                return error.code
+            except BaseException:
+                traceback.print_exc()
+                return 70
 
     def reset(self, name):
         """Give every output of a stage its old content, and remove leftovers and, for fetch, cached downloads."""
-        self.clean(name)
-        for out in self.outs[name]:
-            (self.root / out).write_bytes(b"old " + out.encode())
-
-    def clean(self, name):
-        (self.root / "models/checkpoint.npz").unlink(missing_ok=True)
         for path in self.left_behind():
             path.unlink()
         if name == "fetch":
             shutil.rmtree(self.root / "data/downloads", ignore_errors=True)
+        for out in self.outs[name]:
+            (self.root / out).write_bytes(b"old " + out.encode())
 
     def left_behind(self):
-        return [path for place in files.PLACES for path in (self.root / place).rglob(f".*{files.UNFINISHED}")]
+        """The temporary files, and the checkpoint."""
+        found = [path for place in files.PLACES for path in (self.root / place).rglob(f".*{files.UNFINISHED}")]
+        return [*found, *self.root.glob("models/checkpoint.npz")]
 
     def broken(self, name):
         """Yield each file that is neither old nor new, right after a fault."""
@@ -192,52 +168,48 @@ class Bench:
         for path in (self.root / "data/downloads").glob("[!.]*"):
             if files.digest(path) != path.name:
                 yield f"the cached download {path.name} is damaged"
-        saved = self.root / "models/checkpoint.npz"
-        if saved.exists():
+        for path in self.root.glob("models/checkpoint.npz"):
             try:
-                files.read_arrays(saved)
+                files.read_arrays(path)
             except ValueError as error:
                 yield f"the checkpoint is broken: {error}"
 
     def unrecovered(self, name):
         """Run the stage again; yield what is wrong then."""
-        code, message, _ = self.run(name, NoFault())
+        code, message = self.run(name, NoFault())
         if code != 0:
             yield f"the next run fails: {message}"
         for out in self.outs[name]:
             if (self.root / out).read_bytes() != self.new[name][out]:
                 yield f"{out} is wrong after the next run"
-        left = [*self.left_behind(), *(self.root / "models").glob("checkpoint.npz")]
-        if left:
-            yield f"{left[0].name} is left over after the next run"
+        for path in self.left_behind():
+            yield f"{path.name} is left over after the next run"
 
     def inject(self, name, fault, expected):
-        """Inject a fault into a stage; return the problems. `expected` are the exit codes that the fault may cause."""
+        """Inject a fault into a stage; yield the problems. `expected` are the exit codes that the fault may cause."""
         self.reset(name)
-        code, message, _ = self.run(name, fault)
-        problems = list(self.broken(name))
+        code, message = self.run(name, fault)
+        yield from self.broken(name)
         if code not in expected:
-            problems.append(f"exit code {code}: {message}")
+            yield f"exit code {code}: {message}"
         if code > 0 and not re.fullmatch(rf"({name}: [^\n]+\n)+", message):
-            problems.append(f"unclear message: {message!r}")
+            yield f"unclear message: {message!r}"
         if code == 0 and any((self.root / out).read_bytes() != new for out, new in self.new[name].items()):
-            problems.append("exit code 0, but not every output is new")
-        problems += self.unrecovered(name)
-        return problems
+            yield "exit code 0, but not every output is new"
+        yield from self.unrecovered(name)
 
 
-def at_events(bench, ledger, choose):
+def at_calls(bench, ledger, choose):
     """Kill, terminate and interrupt a stage before each of its file operations, and make each of them fail."""
-    kinds = [
-        ("kill -9 before a call", Kill, {-signal.SIGKILL}),
-        ("SIGTERM before a call", Terminate, {143}),
-        ("SIGINT before a call", Interrupt, {130}),
-        ("a call that fails", Fail, {0, 1}),
-    ]
-    for kind, fault, expected in kinds:
-        for name in STAGES:
-            for n in choose(range(1, bench.events[name] + 1)):
-                ledger.record(kind, name, f"event {n}", bench.inject(name, fault(n), expected))
+    for kind, number, expected in (
+        ("kill -9 before a call", signal.SIGKILL, {-signal.SIGKILL}),
+        ("SIGTERM before a call", signal.SIGTERM, {143}),
+        ("SIGINT before a call", signal.SIGINT, {130}),
+        ("a call that fails", None, {0, 1}),
+    ):
+        for name in FUNCTIONS:
+            for n in choose(range(1, bench.calls[name] + 1)):
+                ledger.record(kind, name, f"call {n}", bench.inject(name, AtCall(n, number), expected))
 
 
 def at_bytes(bench, ledger, choose, positions, rng):
@@ -246,7 +218,7 @@ def at_bytes(bench, ledger, choose, positions, rng):
         ("killed at a byte", True, {-signal.SIGXFSZ}),
         ("write error at a byte", False, {1}),
     ):
-        for name in STAGES:
+        for name in FUNCTIONS:
             places = [
                 (n, at)
                 for n, size in enumerate(bench.sizes[name])
@@ -254,31 +226,13 @@ def at_bytes(bench, ledger, choose, positions, rng):
                 if at < size
             ]
             for n, at in choose(places):
-                fault = AtByte(n, at, deadly)
-                ledger.record(kind, name, str(fault), bench.inject(name, fault, expected))
+                problems = bench.inject(name, AtByte(n, at, deadly), expected)
+                ledger.record(kind, name, f"file {n + 1}, byte {at}", problems)
 
 
 def full_disk(bench, ledger, choose, positions, rng):
-    """Run each stage on a file system with too little space for its outputs."""
-    filler = bench.root / ".filler"
-    for name in STAGES:
+    """Run each stage on a small file system with too little space for its outputs."""
+    for name in FUNCTIONS:
         total = sum(bench.sizes[name])
         for free in choose(sorted({0, *(rng.randrange(total) for _ in range(positions))})):
-            bench.reset(name)
-            fill(filler, free)
-            code, message, _ = bench.run(name, NoFault())
-            filler.unlink()
-            problems = list(bench.broken(name))
-            if code not in (0, 1) or (code == 1 and not re.fullmatch(rf"({name}: [^\n]+\n)+", message)):
-                problems.append(f"exit code {code}: {message}")
-            if bench.left_behind():
-                problems.append("a temporary file is left over")
-            problems += bench.unrecovered(name)
-            ledger.record("full disk", name, f"{free} bytes free", problems)
-
-
-def fill(filler, free):
-    """Fill a file system except for `free` bytes."""
-    with filler.open("wb", buffering=0) as file:
-        status = os.statvfs(filler)
-        os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - free, 1))
+            ledger.record("full disk", name, f"{free} bytes free", bench.inject(name, FullDisk(free), {0, 1}))

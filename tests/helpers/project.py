@@ -22,7 +22,6 @@ ROLES = {
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
-warm_path = None  # a PATH on which `dvc` and `python -m` start fast; see warm.py
 STAGES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 SMALL = {
     "fetch": {"dataset": "drawn"},
@@ -57,6 +56,21 @@ def make(root):
     for name in ("drawn", "traced"):
         add_dataset(root, name, "tests/fixture")
     set_params(root, SMALL)
+
+
+def copy(finished, root):
+    """Copy a finished run, with DVC's cache and state, to `root`; return that."""
+    return shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def idx_file(array):
+    """The bytes of an array of whole numbers in the IDX format."""
+    code = {"u1": 0x08, "i2": 0x0B, "i4": 0x0C}[array.dtype.str[1:]]
+    return (
+        bytes([0, 0, code, array.ndim])
+        + np.array(array.shape, ">u4").tobytes()
+        + array.astype(array.dtype.newbyteorder(">")).tobytes()
+    )
 
 
 def add_photo(path, count=3):
@@ -103,27 +117,30 @@ def merge(content, changes):
             content[key] = value
 
 
-def run(root, *command, **variables):
-    """Run a command in the copy, with this environment's programs and a DVC that shares nothing with the user's.
+def environment(root, **variables):
+    """This environment's programs first on PATH, and a DVC that shares nothing with the user's."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
+    own = {"PATH": PATH, "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"), "DVC_NO_ANALYTICS": "1"}
+    return {**inherited, **own, **variables}
 
-    `dvc` and `python -m` start fast once the fixture `warm_path` is in use, except with `variables`, which Python may
-    need when it starts.
-    """
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
-        "PATH": PATH if variables else warm_path or PATH,
-        "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"),
-        "DVC_NO_ANALYTICS": "1",
-        **variables,
-    }
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+def run(root, *command, **variables):
+    """Run a command in the copy; return its exit code and what it printed."""
+    settings = {"cwd": root, "env": environment(root, **variables), "timeout": 300}
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+
+def must(root, *command, **variables):
+    """Run a command, which must succeed; return what it printed."""
+    result = run(root, *command, **variables)
+    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+    return result.stdout
 
 
 def repro(root, *arguments, **variables):
     """Run `dvc repro`, which must succeed; return the stages that it ran."""
-    result = run(root, "dvc", "repro", *arguments, **variables)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return [line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage '")]
+    printed = must(root, "dvc", "repro", *arguments, **variables)
+    return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage '")]
 
 
 def outputs(*stages):
@@ -139,5 +156,6 @@ def outputs(*stages):
 
 def snapshot(root):
     """The bytes of everything that the stages made."""
-    made = [*root.glob("data/raw/*"), *root.glob("data/processed/*"), *root.glob("models/*"), *root.rglob("reports/*")]
-    return {str(path.relative_to(root)): path.read_bytes() for path in made if path.is_file()}
+    places = (root / name for name in ("data/raw", "data/processed", "models", "reports"))
+    made = [path for place in places for path in place.rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in made}

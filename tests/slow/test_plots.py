@@ -2,11 +2,11 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
-from tests.helpers import browser, project
+from tests.helpers import browser
+from tests.helpers.project import must
 
 PLOTS = ["Loss", "Accuracy", "Learning rate at the end of each epoch", "Confusion on the test images"]
 # How many pixels of each diagram have a color: lines and cells have one, paper, axes and text are gray.
@@ -23,42 +23,23 @@ return Array.from(document.querySelectorAll("canvas.marks"), (canvas) => {
 """
 
 
-@pytest.fixture(scope="module")
-def committed(finished, tmp_path_factory):
-    """A copy of the finished run whose results are committed, and whose history then changed."""
-    root = tmp_path_factory.mktemp("plots") / "a copy of it"
-    shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+@pytest.fixture
+def offline(copy):
+    """A run whose results are committed and whose history then changed, with the page that holds Vega."""
     identity = {f"GIT_{who}_{what}": "you@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    run(root, "git", "add", "--all")
-    run(root, "git", "commit", "--quiet", "--message", "All", **identity)
-    history = root / "reports/history.csv"
+    must(copy, "git", "add", "--all")
+    must(copy, "git", "commit", "--quiet", "--message", "All", **identity)
+    history = copy / "reports/history.csv"
     history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))
-    return root
-
-
-@pytest.fixture(scope="module")
-def offline(committed):
-    """The same, with the page that holds Vega."""
-    run(committed, "python", "-m", "tools.plots")
-    return committed
-
-
-def run(root, *command, **variables):
-    result = project.run(root, *command, **variables)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    must(copy, "python", "-m", "tools.plots")
+    return copy
 
 
 def plotted(root, *command):
     """The page that a command of `dvc plots` writes."""
     out = f"plots of {command[0]}"
-    assert run(root, "dvc", "plots", *command, "--out", out).endswith("/index.html\n")
+    assert must(root, "dvc", "plots", *command, "--out", out).endswith("/index.html\n")
     return root / out / "index.html"
-
-
-def specifications(page):
-    found = re.findall(r"var spec = (\{\"\$schema\".*\});", page.read_text(encoding="utf-8"))
-    return [json.loads(text) for text in found]
 
 
 def opened(driver, page):
@@ -77,12 +58,11 @@ def opened(driver, page):
 
 @browser.needs_chromium
 @pytest.mark.xdist_group("one browser for all")
-@pytest.mark.parametrize(("command", "revisions"), [(["show"], {"workspace"}), (["diff"], {"HEAD", "workspace"})])
-def test_the_diagrams_are_drawn_and_no_request_leaves(offline, command, revisions):
-    page = plotted(offline, *command)
-    plots = specifications(page)
+def test_the_diagrams_are_drawn_and_no_request_leaves(offline):
+    page = plotted(offline, "diff")
+    plots = [json.loads(text) for text in re.findall(r"var spec = (\{\"\$schema\".*\});", page.read_text("utf-8"))]
     assert [plot["title"]["text"] for plot in plots] == PLOTS
-    assert all({row["rev"] for row in plot["data"]["values"]} == revisions for plot in plots)
+    assert all({row["rev"] for row in plot["data"]["values"]} == {"HEAD", "workspace"} for plot in plots)
     with browser.started() as driver:
         requested = opened(driver, page)
         colored = driver.execute_script(COLORED)
@@ -97,9 +77,9 @@ def test_the_diagrams_are_drawn_and_no_request_leaves(offline, command, revision
 def test_the_page_replaces_the_network_once_and_leaves_other_settings_alone(copy):
     """And if it is removed, the tool makes it again."""
     assert "<script src=" in plotted(copy, "show").read_text(encoding="utf-8")
-    run(copy, "dvc", "config", "--local", "core.autostage", "true")
+    must(copy, "dvc", "config", "--local", "core.autostage", "true")
     for _ in range(2):
-        run(copy, "python", "-m", "tools.plots")
+        must(copy, "python", "-m", "tools.plots")
         page = plotted(copy, "show").read_text(encoding="utf-8")
         assert "<script src=" not in page
         assert page.index('<meta charset="utf-8">') < 1024  # so that a browser sees it in time
@@ -108,15 +88,15 @@ def test_the_page_replaces_the_network_once_and_leaves_other_settings_alone(copy
         assert config == ["[core]", "autostage", "=", "true", "[plots]", "html_template", "=", "plots.html"]
         (copy / ".dvc/plots.html").unlink()
     moved = copy.with_name("moved, with spaces")
-    run(copy, "python", "-m", "tools.plots")
+    must(copy, "python", "-m", "tools.plots")
     copy.rename(moved)
     assert "<script src=" not in plotted(moved, "show").read_text(encoding="utf-8")
-    assert run(moved, "git", "check-ignore", ".dvc/plots.html", ".dvc/config.local").count("\n") == 2
+    assert must(moved, "git", "check-ignore", ".dvc/plots.html", ".dvc/config.local").count("\n") == 2
 
 
 def test_a_page_of_your_own_stays_in_use(copy):
     (copy / "mine.html").write_text("<p>mine</p>{plot_divs}")
-    run(copy, "dvc", "config", "plots.html_template", "../mine.html")
-    run(copy, "python", "-m", "tools.plots")
+    must(copy, "dvc", "config", "plots.html_template", "../mine.html")
+    must(copy, "python", "-m", "tools.plots")
     assert plotted(copy, "show").read_text(encoding="utf-8").startswith("<p>mine</p>")
     assert not (copy / ".dvc/config.local").exists()

@@ -1,9 +1,7 @@
 """The commands of docs/experiments.md, run in order on a clone with the fixture's digits, print what the page shows."""
 
 import json
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("the page is run once"), unix]
 
 
 @pytest.fixture(scope="module")
-def walk(finished, warm_path, tmp_path_factory):
+def walk(finished, tmp_path_factory):
     """The directory of the clone, after all commands of the page have run in it."""
     origin, root = tmp_path_factory.mktemp("origin"), tmp_path_factory.mktemp("walk") / "digits"
     identity = {f"GIT_{who}_{what}": "you@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -30,20 +28,18 @@ def walk(finished, warm_path, tmp_path_factory):
         ("git", "commit", "--quiet", "--message", "All"),
         ("git", "clone", "--quiet", ".", str(root)),
     ):
-        result = project.run(origin, *command, **identity)
-        assert result.returncode == 0, result.stderr
-    environment(root / ".venv", warm_path)
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
-    site = {"DVC_SITE_CACHE_DIR": str(root.parent / "site"), "DVC_NO_ANALYTICS": "1"}
-    page.run(COMMANDS, root, {**variables, **identity, **site})
+        project.must(origin, *command, **identity)
+    environment(root / ".venv")
+    page.run(COMMANDS, root, project.environment(root.parent, **identity))
     return root
 
 
-def environment(directory, warm_path):
-    """Make an environment as `make` does, but with a `python` and a `dvc` that start fast."""
+def environment(directory):
+    """Make an environment with the programs of this one, as `make` would."""
     (directory / "bin").mkdir(parents=True)
     for name in ("python", "dvc"):
-        shutil.copy(Path(warm_path.split(os.pathsep)[0], name), directory / "bin")
+        (directory / "bin" / name).write_text(f'#!/bin/sh\nexec {Path(sys.prefix, "bin", name)} "$@"\n')
+        (directory / "bin" / name).chmod(0o755)
     activate = Path(sys.prefix, "bin/activate").read_text(encoding="utf-8")
     (directory / "bin/activate").write_text(activate.replace(sys.prefix, str(directory)), encoding="utf-8")
     (directory / "installed").write_text(f"{directory.resolve()}\n")  # `make` has nothing to install

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import os
 import re
 
 import numpy as np
@@ -12,6 +11,7 @@ from stages.dataset import idx
 from stages.download.sources import File, verify
 from stages.pipeline import yaml_reader
 from tests.helpers import project
+from tools.docs import rerun
 
 
 def blocks(name, language):
@@ -26,9 +26,9 @@ def block(name, language):
 
 
 def test_the_code_in_the_models_readme_predicts_what_evaluate_predicts(finished):
-    result = project.run(finished, "python", "-W", "error", "-c", block("models/README.md", "python"))
-    assert result.returncode == 0, result.stderr
-    name, confidence = result.stdout.split(", ")
+    name, confidence = project.must(finished, "python", "-W", "error", "-c", block("models/README.md", "python")).split(
+        ", "
+    )
     with (finished / "reports/predictions.csv").open(encoding="utf-8") as file:
         first = next(csv.DictReader(file))
     assert name == first["predicted"]
@@ -70,22 +70,6 @@ def test_the_entry_that_the_data_sets_page_prints_is_accepted(capsys):
         assert verify(data, File(**file)) == data
 
 
-def test_a_damaged_cache_object_that_dvc_trusts_is_repaired_as_the_troubleshooting_page_says(copy):
-    """It is read-only, so DVC does not check it; even `dvc repro --force` would keep the bad bytes."""
-    page = (project.ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-    images = copy / "data/processed/test_images.npy"
-    good = images.read_bytes()
-    (cached,) = [path for path in (copy / ".dvc/cache/files/md5").glob("*/*") if path.read_bytes() == good]
-    status = cached.stat()
-    cached.chmod(0o644)
-    cached.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    cached.chmod(status.st_mode)
-    os.utime(cached, ns=(status.st_atime_ns, status.st_mtime_ns))
-    project.set_params(copy, {"evaluate": {"calibration_bins": 10}})
-    images.unlink()
-    rejected = "evaluate: data/processed/test_images.npy: SHA-256 is "
-    assert rejected in project.run(copy, "dvc", "repro").stderr
-    images.unlink()
-    assert project.run(copy, "sh", "-c", re.search("`(find .dvc/cache .*?)`", page)[1]).returncode == 0
-    assert project.repro(copy, "evaluate") == ["preprocess", "evaluate"]
-    assert images.read_bytes() == good
+def test_the_tables_of_reruns_are_fresh():
+    text = (project.ROOT / "docs/rerun.md").read_text(encoding="utf-8")
+    assert rerun.rerun_page(text, project.ROOT) == text, "run `make docs`"

@@ -1,17 +1,11 @@
-"""Where the project can be: inside another repository, a Git submodule or worktree, without Git, on Windows."""
+"""Where the project can be: in a directory of another repository, in a Git submodule, without Git, on Windows."""
 
 import shutil
 
 import pytest
 
 from tests.helpers import project
-
-
-def must(root, *command):
-    """Run a command, which must succeed; return what it prints."""
-    result = project.run(root, *command)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+from tests.helpers.project import must
 
 
 def commit(root):
@@ -49,21 +43,8 @@ def submodule(tmp_path):
     return top, "digits"
 
 
-def worktree(tmp_path):
-    """Another worktree of a clone."""
-    project.make(started(tmp_path / "origin"))
-    commit(tmp_path / "origin")
-    must(tmp_path / "origin", "git", "worktree", "add", "-b", "side", "../side")
-    return tmp_path, "side"
-
-
-def files(directory):
-    """The files below a directory."""
-    return [path for path in directory.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("place", [subdirectory, submodule, worktree])
-def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path, place):
+@pytest.mark.parametrize("place", [subdirectory, submodule])
+def test_the_pipeline_the_tools_and_an_experiment_work_there(tmp_path, place):
     top, name = place(tmp_path)
     there = top / name
     own = (there / ".dvc").exists()
@@ -71,29 +52,23 @@ def test_the_pipeline_the_tools_and_an_experiment_work_there(warm_path, tmp_path
     def run(command):
         return must(top, "sh", "-c", f"cd {name} && {command}")
 
-    root = run("dvc root")
     assert run("dvc repro").count("Running stage") == len(project.STAGES)
-    assert run("dvc root") == root == ("." if own else "..") + "\n"
-    assert (there / ".dvc").exists() == own
+    assert run("dvc root") == ("." if own else "..") + "\n"
     assert run("dvc repro").endswith("Data and pipelines are up to date.\n")
-    assert run("dvc status") == "Data and pipelines are up to date.\n"
-    assert run("git status --short") != ""
     run("git add --all && git commit --quiet --message Results")
     assert run("python -m tools.verify") == "Every output is the recorded one, bit for bit.\n"
-    assert run("python -m tools.plots && dvc plots show").endswith("/dvc_plots/index.html\n")
+    run("python -m tools.plots && dvc plots show")
     assert ("<script src=" in (there / "dvc_plots/index.html").read_text(encoding="utf-8")) != own  # from the network
     if not own:
         run("dvc push")
         pushed, cached = (
-            {path.name for path in files(place)} for place in (tmp_path / "store", top / ".dvc/cache/files")
+            {path.name for path in directory.rglob("*") if path.is_file()}
+            for directory in (tmp_path / "store", top / ".dvc/cache/files")
         )
         assert pushed == cached != set()
         assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
-    for temp in ("", "--temp "):
-        dpi = 60 + len(temp)
-        assert "Running stage 'predict'" in run(f"dvc exp run {temp}--name e{dpi} -S predict.dpi={dpi}")
+    assert "Running stage 'predict'" in run("dvc exp run --temp -S predict.dpi=60")
     assert (there / ".dvc").exists() == own
-    run("git restore . && dvc checkout")
     run("git diff --exit-code . && dvc repro")
 
 
@@ -112,7 +87,7 @@ def test_git_on_windows_changes_no_line_end(copy, tmp_path):
     assert [name for name in names if (clone / name).read_bytes() != (copy / name).read_bytes()] == []
 
 
-def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, tmp_path):
+def test_without_git_the_pipeline_works_and_what_needs_git_is_named(tmp_path):
     """As after "Download ZIP"; then with a repository, and with a commit."""
     root = tmp_path / "download"
     project.make(root)
@@ -122,9 +97,7 @@ def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, t
         said = must(root, "sh", "-c", configure)
         assert said.startswith("Without a Git repository, dvc exp, dvc ... diff, make verify and make test refuse")
     assert project.repro(root) == project.STAGES
-    assert project.repro(root) == []
-    assert "accuracy" in must(root, "dvc", "metrics", "show")
-    for command in ("exp run", "metrics diff", "params diff", "plots diff"):  # what the message names
+    for command in ("exp run", "metrics diff"):  # what the message names
         assert project.run(root, "dvc", *command.split()).returncode != 0
     verified = project.run(root, "python", "-m", "tools.verify")
     assert (verified.returncode, verified.stderr.count("\n")) == (1, 1)
@@ -133,9 +106,5 @@ def test_without_git_the_pipeline_works_and_what_needs_git_is_named(warm_path, t
     started(root)
     assert must(root, "sh", "-c", configure) == ""
     assert project.repro(root) == []
-    assert "Empty git repo" in project.run(root, "dvc", "exp", "run").stderr
     commit(root)
-    must(root, "dvc", "exp", "run", "--name", "first", "-S", "predict.dpi=60")
-    assert "first" in must(root, "dvc", "exp", "list")
-    must(root, "git", "restore", ".")
     must(root, "python", "-m", "tools.verify")
