@@ -4,8 +4,8 @@
     python -m benchmarks.speed report     write the report from the recorded measurements
 
 A contender has one process per number of threads. It is bound to as many processors before it starts, because JAX
-takes its number of threads from that alone. The contenders take turns in a random order, so that a machine that slows down slows
-them all, and are compared round by round.
+takes its number of threads from that alone. The contenders take turns in a random order, so that a machine that slows
+down slows them all, and are compared round by round.
 """
 
 import json

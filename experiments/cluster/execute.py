@@ -55,7 +55,7 @@ def train_and_score(
     keep_model: bool = False,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Row, Model]:
-    """Return the row and, if asked, the model of a trial; with a checkpoint, training resumes from it to the same bytes.
+    """Return the row and, if asked, the model of a trial. With a checkpoint, training resumes to the same bytes.
 
     With teachers, the targets are the mean of their probabilities, softened by a temperature, for each image as the
     network sees it (Hinton, Vinyals and Dean, 2015). Test images are scored only if the trial is `tested`.

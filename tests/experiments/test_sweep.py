@@ -16,7 +16,6 @@ from experiments.sweeps import plan, summary, sweep
 from experiments.table import RESULTS, SWEEPS, parse, read_lines
 from stages.pipeline import files
 from tests.helpers import project
-from tests.helpers.processes import wait_for, workers
 
 SWEEP = """
 about: a small one
