@@ -20,18 +20,18 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
 	@python -m tools.predict $(IMAGES)
 
-sweep: .venv/dev  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tcp://HOST:8786 for a cluster
+sweep: .venv/dev  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tls://HOST:8786 for a cluster
 	dvc repro fetch
-	python -m experiments.sweep $(SWEEP)
+	python -m experiments.sweeps.sweep $(SWEEP)
 
-recipes: .venv/dev  ## train the recipes and ablations that experiments/results.csv lacks, write the tables (all: five hours)
+recipes: .venv/dev  ## train the recipes and ablations that have no row yet, write the tables (all: five hours)
 	$(INSTALL) --constraint requirements.txt '.[bench]'
 	dvc repro fetch
-	python -m experiments.run
-	python -m experiments.other_writers
-	python -m experiments.tables
+	python -m experiments.recipes.run
+	python -m experiments.recipes.other_writers
+	python -m experiments.recipes.tables
 
-bench: .venv/installed  ## compare speed with PyTorch, scikit-learn and JAX (about an hour)
+bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
 	$(INSTALL) --constraint requirements.txt '.[bench]'
 	dvc repro preprocess
 	python -m benchmarks.speed
@@ -54,10 +54,10 @@ clean:  ## remove the environment (data, models and reports stay)
 	rm -rf .venv
 
 scheduler: .venv/dev  # start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
-	DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0 python -m distributed.cli.dask_scheduler $(or $(OPTIONS),--host 127.0.0.1)
+	python -m experiments.cluster.scheduler $(OPTIONS)
 
-worker: .venv/dev  # start a worker per processor core for SCHEDULER=tcp://HOST:8786
-	python -m experiments.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.engine import cores; print(cores())') $(OPTIONS)
+worker: .venv/dev  # start a worker per processor core for SCHEDULER=tls://HOST:8786
+	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.cluster.connect import cores; print(cores())') $(OPTIONS)
 
 everywhere: .venv/dev  # train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tests.exact.everywhere

@@ -1,142 +1,108 @@
-"""One measurement in a process of its own, its result as a line of JSON.
+"""What a process of the benchmark measures: all cases of one contender, which it sets up once.
 
-    python -m benchmarks.job train "PyTorch eager" --batch-size 128 --threads 2 --epochs 4
-    python -m benchmarks.job infer ours --threads 1
-    python -m benchmarks.job grow ours --rows 16
-    python -m benchmarks.job learn exact --threads 2 --seed 3
-
-The process is bound to as many processors as it may use threads.
+Each function returns seconds. The process is bound to its processors before it starts.
 """
 
-import argparse
-import json
-import os
-import statistics
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from statistics import median
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from benchmarks.contenders import CONTENDERS, Job
-from experiments.trial import Prepared, run_trial
+from benchmarks.contenders import CONTENDERS, Job, Predict
+from stages.dataset.batches import Batches
 from stages.dataset.records import TrainingInputs
-from stages.pipeline import files, params
-from stages.train import train
+from stages.learning.learn import ORDER, Data, learn, random_stream, reader
+from stages.nn.frequencies import choose_inputs
+from stages.pipeline import files, params, paths
+from stages.train import read_split, train
 
-PROCESSED = Path("data/processed")
-
-
-def main() -> None:
-    """Make the measurement that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["train", "infer", "grow", "learn"])
-    parser.add_argument("contender", help="of contenders.py; for `learn`, an arithmetic: exact or fast")
-    parser.add_argument("--rows", type=int, default=1, help="how many times the training set is repeated, on disk")
-    for field in fields(Job):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
-    options = vars(parser.parse_args())
-    kind, contender, rows = (options.pop(name) for name in ("kind", "contender", "rows"))
-    job = Job(**options)
-    bind(job.threads)
-    with threadpool_limits(job.threads, user_api="blas"):
-        if kind == "train":
-            result = measure_epochs(contender, job)
-        elif kind == "infer":
-            result = infer(contender, job)
-        elif kind == "grow":
-            result = grow(contender, job, rows)
-        else:
-            result = learn_default(contender, job)
-    print(json.dumps(result))
+ROUNDS, EPOCHS = 5, 3  # rounds, and epochs per round
+INPUTS = {"136 waves": 16, "784 pixels": None}  # how many frequencies
+GOAL = 0.985
+# The fewest epochs that reach the goal with all seeds, which are the numbers of the rounds.
+QUICK: dict[str, Any] = {"epochs": 5, "learning_rate": 0.15, "label_smoothing": 0.05, "augmentation": None}
 
 
-def bind(threads: int) -> None:
-    """Bind this process to that many processors, where the system can do that (Linux)."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+@cache
+def data() -> Data:
+    """Return the training set and the validation split of the pipeline, in memory."""
+    inputs: TrainingInputs = files.read_json(paths.INPUTS, TrainingInputs)
+    train, validation = (
+        (np.array(x), np.array(y)) for x, y in (read_split(s, inputs) for s in ("train", "validation"))
+    )
+    return Data(train, validation, inputs.image_shape)
 
 
-def load(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, D) and labels (N,) of a split, in memory."""
-    return np.load(PROCESSED / f"{split}_images.npy"), np.load(PROCESSED / f"{split}_targets.npy").argmax(axis=1)
+@cache
+def prepared(inputs: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs (N, D) and labels (N,) of a split."""
+    images, targets = getattr(data(), split)
+    return choose_inputs(data().image_shape, INPUTS[inputs]).transform(images), targets.argmax(axis=1)
 
 
-def measure_epochs(contender: str, job: Job) -> dict[str, Any]:
-    """Return the seconds of each epoch, and the accuracy on the test images after it (not timed)."""
-    images, labels = load("train")
-    test_images, test_labels = load("test")
-    run = CONTENDERS[contender](images, labels, job)
-    next(run)  # set up
-    seconds, accuracy = [], []
-    for _ in range(job.epochs):
-        start = time.perf_counter()
-        predict = next(run)
-        seconds.append(time.perf_counter() - start)
-        accuracy.append(float((predict(test_images).argmax(axis=1) == test_labels).mean()))
-    return {"seconds": seconds, "accuracy": accuracy}
+@cache
+def started(contender: str, inputs: str, batch_size: int) -> tuple[Iterator[Predict], Predict]:
+    """Return the job of a contender after its first epoch, which sets up and compiles, and what predicts."""
+    job = Job(*prepared(inputs, "train"), batch_size, 1 + ROUNDS * EPOCHS)
+    epochs = CONTENDERS[contender](job)
+    return epochs, next(epochs)
 
 
-def learn_default(arithmetic: str, job: Job) -> dict[str, Any]:
-    """Return the seconds and the last test accuracy of what the stage `train` does, with params.yaml and this seed."""
-    inputs = files.read_json(PROCESSED / "inputs.json", TrainingInputs)
-    settings = params.read(train) | {"arithmetic": arithmetic, "seed": job.seed, "blas_threads": job.threads}
-    result = run_trial(settings, Prepared(PROCESSED, inputs))
-    return {"seconds": [result.seconds], "accuracy": [result.test_accuracy]}
+def epoch(inputs: str, batch_size: int, contender: str, number: int) -> float:
+    """Return the seconds of the fastest of the next epochs of a job."""
+    epochs, _ = started(contender, inputs, batch_size)
+    return min(seconds(partial(next, epochs)) for _ in range(EPOCHS))
 
 
-def infer(contender: str, job: Job) -> dict[str, Any]:
-    """Return the seconds to classify 10,000 images, and one: medians of many calls."""
-    images, labels = load("train")
-    test_images, _ = load("test")
-    run = CONTENDERS[contender](images[:2048], labels[:2048], job)
-    *_, predict = run
-    return {
-        "seconds_10000": median_seconds(lambda: predict(test_images), 50),
-        "seconds_1": median_seconds(lambda: predict(test_images[:1]), 2000),
-    }
+def accuracy(inputs: str, batch_size: int, contender: str) -> float:
+    """Return the accuracy on the validation images so far, to see that all contenders do the same job."""
+    x, labels = prepared(inputs, "validation")
+    return float((started(contender, inputs, batch_size)[1](x).argmax(axis=1) == labels).mean())
 
 
-def median_seconds(call: Callable[[], Any], times: int) -> float:
-    """Return the median seconds of a call, after a tenth as many calls to warm up."""
-    seconds = []
-    for _ in range(times + times // 10):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[times // 10 :])
+def predict(count: int, contender: str, number: int) -> float:
+    """Return the median seconds to classify as many images."""
+    x, (_, scores) = prepared("784 pixels", "train")[0][:count], started(contender, "784 pixels", 128)
+    return median(seconds(partial(scores, x)) for _ in range(20 if count > 1 else 1000))
 
 
-def grow(contender: str, job: Job, rows: int) -> dict[str, Any]:
-    """Return seconds of each epoch and memory, for a training set repeated `rows` times on disk."""
-    images = np.load(PROCESSED / "train_images.npy", mmap_mode="r")
-    with tempfile.TemporaryDirectory(dir=PROCESSED) as folder:
-        path, shape = Path(folder) / "images.npy", (rows * len(images), images.shape[1])
-        repeated = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        for i in range(rows):
-            repeated[i * len(images) : (i + 1) * len(images)] = images
-        repeated.flush()
-        labels = np.tile(np.load(PROCESSED / "train_targets.npy").argmax(axis=1), rows)
-        run = CONTENDERS[contender](np.load(path, mmap_mode="r"), labels, job)
-        next(run)  # set up
-        seconds, memory = [], 0
-        for _ in range(job.epochs):
-            start = time.perf_counter()
-            next(run)
-            seconds.append(time.perf_counter() - start)
-            memory = max(memory, own_memory())
-    return {"seconds": seconds, "own_bytes": memory}
+def prepare(contender: str, number: int) -> float:
+    """Return the seconds to prepare an epoch as params.yaml has it: warp, transform, round."""
+    settings: Any = params.read(train)
+    read = reader(data(), settings, choose_inputs(data().image_shape, settings["frequencies"]), None)
+    batches = Batches(len(data().train[0]), settings["batch_size"] or 128, partial(random_stream, 0, ORDER), read)
+    return seconds(lambda: deque(batches.epoch(number), maxlen=0))
 
 
-def own_memory() -> int:
-    """Return the bytes of anonymous memory of this process; pages of mapped files are not counted (Linux)."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return 1024 * int(status["RssAnon"].split()[0])
+def reach(contender: str, seed: int) -> float:
+    """Return the seconds of training until the GOAL is reached on the validation images, scoring included."""
+    settings: Any = params.read(train) | QUICK | {"seed": seed}
+    start = time.perf_counter()
+    for trained in learn(data(), settings):
+        if trained.row["validation_accuracy"] >= GOAL:
+            return time.perf_counter() - start
+    return float("inf")
 
 
-if __name__ == "__main__":
-    main()
+def seconds(call: Callable[[], Any]) -> float:
+    """Return the seconds of a call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+BATCH_SIZES = 32, 128, 1024
+JOBS = {f"{inputs}, batches of {n:,}": (inputs, n) for inputs in INPUTS for n in BATCH_SIZES}
+PREPARE, REACH = "preparing an epoch", f"training to {GOAL:.1%} of the validation images"
+# What measures each case, for a contender and a round.
+CASES: dict[str, Callable[[str, int], float]] = {
+    **{name: partial(epoch, *job) for name, job in JOBS.items()},
+    "classifying 10,000 images": partial(predict, 10_000),
+    "classifying one image": partial(predict, 1),
+    PREPARE: prepare,
+    REACH: reach,
+}

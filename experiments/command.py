@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments import arrays
 from stages.pipeline import stage
 
 LOCK = Path("data/.experiments.lock")
@@ -20,10 +19,9 @@ def command() -> Iterator[None]:
         signal.signal(signal.SIGTERM, stage.terminate)
         stage.check_directory()
         with stage.lock(LOCK):
-            arrays.remove_unfinished()
             yield
     except KeyboardInterrupt:
-        stage.fail(NAME, "interrupted; the same command resumes", 130)
+        stage.fail(NAME, "interrupted; run the same command to resume", 130)
     except stage.EXPECTED as error:
         if os.environ.get("TRACEBACK"):
             raise

@@ -24,7 +24,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from experiments.command import command
-from experiments.tables import between_marks, table
+from experiments.pages import between_marks, table
+from experiments.recipes.other_writers import load_digits
 from stages import predict
 from stages.dataset import idx, photos
 from stages.pipeline import files
@@ -152,10 +153,6 @@ def right(reader: Reader, pictures: Sequence[np.ndarray], labels: Sequence[int])
 
 def scans() -> tuple[list[np.ndarray], list[int]]:
     """Return scikit-learn's digits as gray pictures of 160 x 160 pixels, bright ink, and their labels."""
-    try:
-        from sklearn.datasets import load_digits  # of the extra `bench`
-    except ImportError:
-        raise ValueError("scikit-learn is needed: pip install --constraint requirements.txt '.[bench]'") from None
     digits = load_digits()
     framed = [np.pad(np.rint(image * (255 / 16)).astype(np.uint8), 4) for image in digits.images]
     large = [np.asarray(Image.fromarray(image).resize((160, 160), Image.Resampling.BICUBIC)) for image in framed]

@@ -1,104 +1,101 @@
-"""One trial: train a network, then score it. A function of settings and prepared arrays, on any core of any machine."""
+"""A trial is one training run, as a value: its key says what it computes, its row what came of it."""
 
-import time
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_limits
+# The digest of everything that preprocessing and training compute: it changes only when some of their bytes change.
+# tests/exact/digest.py computes it.
+BEHAVIOR = Path(__file__).with_name("behavior.txt").read_text(encoding="utf-8").strip()
+NEUTRAL: tuple[Any, ...] = (
+    None,
+    False,
+    0,
+    [],
+)  # each parameter accepts at most one of these, so a key can leave it out
+RETRYABLE = "lost: "  # before the problem of a trial that may succeed the next time
+NO_EFFECT = {"blas_threads", "directory"}  # parameters that change no result
 
-from stages.dataset.augment import warp
-from stages.dataset.records import TrainingInputs
-from stages.nn.losses import softmax
-from stages.nn.network import Network, from_arrays
-from stages.pipeline.checkpoint import Checkpoint
-from stages.report import metrics
-from stages.train import Data, Settings, learn, model_arrays
-
-SHIFT = 0.5  # pixels, of test-time augmentation
-
-Model = Mapping[str, Any]  # the arrays of a model file, by name
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Prepared arrays: the `.npy` files that `preprocess` writes, in a directory, and their description."""
-
-    directory: Path
-    inputs: TrainingInputs
-
-    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images (N, D) and targets (N, K) of a split, memory-mapped: processes share the pages."""
-        images, targets = (np.load(self.directory / f"{name}_{part}.npy", "r") for part in ("images", "targets"))
-        return images, targets
+Sections = dict[str, dict[str, Any]]  # of params.yaml: fetch, preprocess and train
 
 
 @dataclass(frozen=True)
-class Result:
-    """The outcome of a trial. Accuracies are fractions; None where there are no images, or none were asked for."""
+class Trial:
+    """A training run, with all that its result depends on but the code."""
 
-    validation_accuracy: float | None
-    validation_loss: float | None
-    test_accuracy: float | None
-    tta_accuracy: float | None  # with test-time augmentation
-    seconds: float  # of `learn`: training, and scoring after each epoch
-    model: Model  # as `train` writes it
+    name: str  # of its recipe or sweep
+    settings: Sections
+    data: list[Any]  # the classes of the dataset, and the SHA-256 of its four files
+    tested: bool = False  # also scored on the test images
+    teachers: tuple["Trial", ...] = ()  # the mean of their probabilities is the target
+    temperature: float = 1.0  # that softens the teachers
 
+    @property
+    def seed(self) -> int:
+        """The seed of the section `train`."""
+        return int(self.settings["train"]["seed"])
 
-def run_trial(
-    settings: Settings,
-    prepared: Prepared,
-    *,
-    tested: bool = True,
-    teacher: Model | None = None,
-    temperature: float = 1.0,
-    checkpoint: Checkpoint | None = None,
-) -> Result:
-    """Train with the settings of the section `train`; score the network, on the test images only if it is `tested`.
+    @cached_property
+    def key(self) -> str:
+        """The digest of what the result depends on.
 
-    With a `teacher`, the targets are its probabilities at that temperature for each image as the network sees it
-    (Hinton, Vinyals and Dean, 2015). Training resumes from the `checkpoint`, if there is one, to the same bytes. Reads
-    and writes no other file, but for the prepared arrays, which it reads.
-    """
-    inputs = prepared.inputs
-    data = Data(*prepared.split("train"), *prepared.split("validation"), inputs.image_shape)
-    targets = partial(soften, from_arrays(teacher), temperature) if teacher else None
-    state = checkpoint.load() if checkpoint else None
-    start = time.perf_counter() - (float(state["seconds"]) if state else 0.0)
-    with threadpool_limits(settings["blas_threads"], user_api="blas"):
-        for trained in learn(data, settings, targets=targets, state=state):
-            seconds = time.perf_counter() - start
-            if checkpoint and trained.row["epoch"] < settings["epochs"]:
-                checkpoint.save({**trained.state, "seconds": seconds})
-        test, tta = test_accuracies(trained.network, prepared) if tested else (None, None)
-    if checkpoint:
-        checkpoint.remove()
-    model = model_arrays(trained.network, settings, inputs)
-    return Result(trained.row["validation_accuracy"], trained.row["validation_loss"], test, tta, seconds, model)
+        Parameters at their neutral value are left out, so a new one changes no key.
+        """
+        sections = [without_neutral(self.settings[name]) for name in ("preprocess", "train")]
+        taught = [[*(teacher.key for teacher in self.teachers), self.temperature]] if self.teachers else []
+        return digest([BEHAVIOR, self.data, *sections, *taught])
+
+    def __str__(self) -> str:
+        return f"{self.name}, seed {self.seed}"
 
 
-def soften(teacher: Network, temperature: float, images: np.ndarray) -> np.ndarray:
-    """Return the teacher's probabilities (N, K) for images (N, D); the higher the temperature, the more alike."""
-    return softmax(teacher.predict(images) / temperature, teacher.arithmetic)
+@dataclass(frozen=True)
+class Row:
+    """The outcome of a trial. Accuracies are fractions; None where there are no images or the trial failed."""
+
+    recipe: str  # or sweep
+    seed: int
+    key: str
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+    test_accuracy: float | None = None
+    tta_accuracy: float | None = None  # with test-time augmentation
+    seconds: float | None = None  # of training, and of scoring after each epoch
+    behavior: str = BEHAVIOR[:8]
+    model: str = ""  # the first 16 digits of the SHA-256 of all weights and biases
+    worker: str = ""
+    problem: str = ""  # why it failed, in one line
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the trial may succeed the next time."""
+        return self.problem.startswith(RETRYABLE)
+
+    @property
+    def is_stale(self) -> bool:
+        """True if today's code computes something else."""
+        return self.behavior != BEHAVIOR[:8]
+
+    def answers(self, trial: Trial) -> bool:
+        """Return True if this is the final result of the trial, whatever its recipe was called."""
+        complete = bool(self.problem) or self.test_accuracy is not None or not trial.tested
+        return self.key == trial.key and complete and not self.is_lost
 
 
-def test_accuracies(network: Network, prepared: Prepared) -> tuple[float, float]:
-    """Return the accuracy on the test images, and that with test-time augmentation."""
-    images, targets = prepared.split("test")
-    labels = targets.argmax(axis=1)
-    probabilities = [
-        softmax(network.predict(view), network.arithmetic) for view in views(images, prepared.inputs.image_shape)
-    ]
-    plain, mean = network.predict(images), sum(probabilities)
-    return round(metrics.accuracy(plain, labels), 6), round(metrics.accuracy(mean, labels), 6)
+def without_neutral(settings: Any) -> Any:
+    """Return settings without the parameters that are neutral or change no result, at every depth."""
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        name: without_neutral(value)
+        for name, value in settings.items()
+        if value not in NEUTRAL and name not in NO_EFFECT
+    }
 
 
-def views(images: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yield flat images (N, D) as they are, and moved up, down, left and right by SHIFT."""
-    rows, columns = shape
-    still = np.mgrid[:rows, :columns] - np.array([(rows - 1) / 2, (columns - 1) / 2]).reshape(2, 1, 1)
-    for move in ((0, 0), (SHIFT, 0), (-SHIFT, 0), (0, SHIFT), (0, -SHIFT)):
-        yield warp(images, (still + np.array(move).reshape(2, 1, 1))[None], shape)
+def digest(value: Any) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,12 +2,10 @@
 
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from tqdm import tqdm
 
 from stages.dataset.records import RAW_FILES, RawDataset
 from stages.download.sources import Dataset, Downloader, File, Source, verify
@@ -16,19 +14,23 @@ from stages.pipeline import files, params, stage
 CATALOG = Path("data/catalog.yaml")
 RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC empties data/raw before this runs
+OFFLINE = "To work offline, put the four files into a directory and set fetch.directory in params.yaml."
 
 
 def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]) -> None:
     """Write the data set's files to data/raw, uncompressed, and what describes them to data/raw/dataset.json."""
     entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
-    progress = partial(tqdm, unit="B", unit_scale=True, disable=None, leave=False)  # None: only on a terminal
-    downloader = Downloader(progress, print)
+    downloader = Downloader(print)
     for role, local_name in RAW_FILES.items():
         file = entry.files[role]
-        data, origin = cached(file, local_name) or download(downloader, file, sources)
-        with files.replacing(RAW / local_name) as temporary:
-            temporary.write_bytes(data)
+        try:
+            data, origin = cached(file, local_name) or downloader.download(file, sources)
+        except OSError as error:
+            raise OSError(f"{error}\n{OFFLINE}") from None
+        if origin != DOWNLOADS:
+            write(DOWNLOADS / file.sha256, data)
+        write(RAW / local_name, data)
         print(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     raw = RawDataset(entry.title, entry.classes, sha256, entry.transposed, entry.first_label)
@@ -43,26 +45,19 @@ def find_dataset(name: str) -> Dataset:
     return catalog[name]
 
 
-def cached(file: File, local_name: str) -> tuple[bytes, str] | None:
+def cached(file: File, local_name: str) -> tuple[bytes, Path] | None:
     """Return the bytes of `file` and where an earlier run left them, or None where they are missing or damaged."""
     for path in (DOWNLOADS / file.sha256, RAW / local_name):
         if path.is_file() and path.stat().st_size == file.bytes:
             with suppress(ValueError):  # then it is downloaded again and replaced
-                return verify(path.read_bytes(), file), str(path.parent)
+                return verify(path.read_bytes(), file), path.parent
     return None
 
 
-def download(downloader: Downloader, file: File, sources: list[Source]) -> tuple[bytes, str]:
-    """Return the bytes of `file` and the name of the source that has it, and cache them for the next run."""
-    try:
-        data, source = downloader.download(file, sources)
-    except OSError as error:
-        raise OSError(
-            f"{error}\nTo work offline, put the four files into a directory and set fetch.directory in params.yaml."
-        ) from None
-    with files.replacing(DOWNLOADS / file.sha256) as temporary:
+def write(path: Path, data: bytes) -> None:
+    """Write `data` to a file, whole or not at all."""
+    with files.replacing(path) as temporary:
         temporary.write_bytes(data)
-    return data, str(source)
 
 
 if __name__ == "__main__":

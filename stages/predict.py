@@ -10,11 +10,11 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from stages.dataset.likeness import closest, directions
 from threadpoolctl import threadpool_limits
 
 from stages.dataset import idx, photos
 from stages.dataset.arrays import prepare
-from stages.dataset.likeness import closest, directions
 from stages.dataset.records import ModelInputs, RawDataset, Thresholds, check_model
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays

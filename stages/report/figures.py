@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, ParamSpec
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
@@ -24,6 +25,7 @@ P = ParamSpec("P")
 
 # Colors that people with any color vision can tell apart (Okabe and Ito, 2008).
 BLUE, ORANGE, RED, GRAY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#22262B"
+SIGNED = LinearSegmentedColormap.from_list("signed", [RED, "white", BLUE])  # negative, zero, positive
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -322,9 +324,9 @@ def first_layer(W: np.ndarray, image_shape: tuple[int, int], total: int) -> Figu
     limit = float(np.quantile(np.abs(W), 0.995)) or 1.0
     canvas, _ = mosaic(W.T.reshape(-1, *image_shape), 16, gap=(0.1, 0.1), background=np.nan)
     figure, axes = bare_figure(canvas, width=9)
-    axes.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.imshow(canvas, cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
     shown = f"{W.shape[1]} of {total}" if W.shape[1] < total else f"all {total}"
-    figure.suptitle(f"Weights of {shown} first-layer units: red positive, blue negative", x=0.01, ha="left")
+    figure.suptitle(f"Weights of {shown} first-layer units: blue positive, orange negative", x=0.01, ha="left")
     return figure
 
 

@@ -1,46 +1,32 @@
-"""The speed that the README states is the measured one."""
-
-import json
-import re
+"""What `make bench` measures and reports."""
 
 import numpy as np
-import pytest
 
-from benchmarks import speed
-from tests.helpers import project
-
-README = (project.ROOT / "README.md").read_text()
-THREADS = [("one thread", 1), ("two threads", 2)]
+from benchmarks import contenders, job, speed
 
 
-@pytest.fixture
-def data():
-    """The measurements whose figure the README shows."""
-    (name,) = re.findall(r"\(benchmarks/speed/(.*)\.png\)", README)
-    return json.loads((speed.RECORDS / f"{name}.json").read_text())["measurements"]
+def made_up(factor):
+    """A record in which every contender takes `factor` times our time, give or take; ours takes a tenth of a second."""
+    ours = [0.08, 0.1, 0.12, 0.1, 0.1]
+    runs = {name: ours if name == "ours" else [factor * s for s in ours[:-1]] + [0.2] for name in contenders.CONTENDERS}
+    cases = {case: {"ours": ours} if case in (job.PREPARE, job.REACH) else runs for case in job.CASES}
+    accuracy = {case: dict.fromkeys(speed.TRAINED, 0.98765) for case in job.JOBS}
+    return {"machine": "A processor", "seconds": dict.fromkeys(speed.THREADS, cases), "accuracy": accuracy}
 
 
-@pytest.mark.parametrize(("words", "threads"), THREADS)
-def test_the_readme_quotes_the_measured_ratios(data, words, threads):
-    seconds = {name: speed.epoch_seconds(data, name, 128, threads) for name in speed.CONTENDERS}
-    own = seconds[speed.OURS]
-    share = 100 * np.median(np.divide(seconds[speed.FLOOR], own))
-    cells = [words, *(speed.ratios(seconds[name], own) for name in speed.PEERS), f"{share:.0f} %"]
-    assert f"| {' | '.join(cells)} |" in README
+def test_the_report_has_ratios_round_by_round_and_the_goals():
+    page = speed.report(made_up(1.5))
+    cells = " | ".join(["1.50 (1.50 to 2.00)"] * 4)
+    assert page.count(f"| 784 pixels, batches of 1,024 | 0.100 s | {cells} |") == len(speed.THREADS)
+    assert "| 136 waves, batches of 32 | 98.77 | 98.77 | 98.77 | 98.77 |" in page
+    assert "| 136 waves, batches of 128 | 1.10 times JAX jit | 0.67 (0.50 to 0.67) | met |" in page
+    assert "| 136 waves, batches of 128 | 0.50 times PyTorch eager | 0.67 (0.50 to 0.67) | **missed** |" in page
+    assert "| preparing an epoch | 0.12 s | 0.10 (0.08 to 0.12) | met |" in page
+    assert [len(axes.lines) for axes in speed.picture(made_up(1.5)).axes] == [5, 5]
 
 
-@pytest.mark.parametrize(("words", "threads"), THREADS)
-def test_the_readme_quotes_the_measured_seconds_to_an_accuracy(data, words, threads):
-    racers = [name + kind for kind in (speed.FEW, "") for name in (speed.OURS, "JAX jit", "PyTorch eager")]
-    runs = [speed.goal_runs(data, 0.985, name, threads) for name in racers]
-    assert all(run["accuracy"][-1] >= 0.985 for of_racer in runs for run in of_racer)
-    assert {len(of_racer) for of_racer in runs} == {10}
-    cells = [words, *(f"{speed.goal_seconds(of_racer):.2f} s" for of_racer in runs)]
-    assert f"| {' | '.join(cells)} |" in README
-
-
-def test_the_page_is_made_from_the_records(tmp_path, monkeypatch):
-    monkeypatch.setattr(speed, "PAGE", tmp_path / "speed.md")
-    monkeypatch.setattr(speed.figures, "save", lambda *arguments: None)
-    speed.report()
-    assert (tmp_path / "speed.md").read_bytes() == (project.ROOT / "benchmarks/speed.md").read_bytes()
+def test_ours_learns_the_job():
+    labels = np.random.default_rng(0).integers(0, 10, 500)
+    x = np.eye(10, 20, dtype=np.float32)[labels]
+    *_, predict = contenders.ours(contenders.Job(x, labels, batch_size=32, epochs=4))
+    assert (predict(x).argmax(axis=1) == labels).all()

@@ -8,7 +8,9 @@ from contextlib import chdir
 import pytest
 from distributed import LocalCluster
 
-from experiments import engine
+from experiments.cluster import cache, connect
+from experiments.cluster.execute import IDENTITY
+from experiments.recipes import resolve
 from stages.evaluate import evaluate
 from stages.fetch import fetch
 from stages.pipeline import params
@@ -27,7 +29,7 @@ teacher:
   seeds: 1
 student:
   about: learns
-  teacher: {recipe: teacher, seed: 0, temperature: 2.0}
+  teachers: {recipes: [teacher], seeds: 2, temperature: 2.0}
   seeds: 1
 no-decay:
   about: no weight decay
@@ -41,13 +43,15 @@ no-decay:
 def finished_lab(tmp_path_factory):
     root = tmp_path_factory.mktemp("experiments") / "lab"
     project.make(root)
-    (root / "experiments").mkdir()
-    for path in (project.ROOT / "experiments").glob("*.py"):
-        shutil.copy(path, root / "experiments")
+    results = shutil.ignore_patterns("cache", "models", "*.csv", "*.md", "*.png", "*.yaml", "*.json", "__pycache__")
+    shutil.copytree(project.ROOT / "experiments", root / "experiments", ignore=results)
     (root / "docs/figures").mkdir(parents=True)
     with chdir(root):
         for function in (fetch, preprocess, train, evaluate):
             function(**params.read(function))
+        (root / "experiments/recipes/recipes.yaml").write_text(RECIPES)
+        for trial in resolve.load()[1]:
+            cache.prepare(trial)
     return root
 
 
@@ -55,11 +59,9 @@ def finished_lab(tmp_path_factory):
 def lab(finished_lab, tmp_path, monkeypatch):
     """The working directory of a test: a project whose pipeline has run, with recipes that have not."""
     if not hasattr(os, "fork"):
-        pytest.skip("the runs hold back signals and make symbolic links: only on Unix")
+        pytest.skip("a local cluster blocks signals: only on Unix")
     root = tmp_path / "lab"
     shutil.copytree(finished_lab, root)
-    (root / "experiments/sweeps").mkdir()
-    (root / "experiments/recipes.yaml").write_text(RECIPES)
     monkeypatch.chdir(root)
     handler = signal.getsignal(signal.SIGTERM)
     yield root
@@ -71,6 +73,12 @@ def in_process(monkeypatch):
     """A cluster of two threads in this process instead of processes: it starts in no time."""
 
     def local(workers):
-        return LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
+        return LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            resources={IDENTITY: 1},
+        )
 
-    monkeypatch.setattr(engine, "local", local)
+    monkeypatch.setattr(connect, "local", local)

@@ -1,12 +1,16 @@
-"""Recipes: parameters with changes; their trials and keys."""
+"""Recipes: parameters with changes; their trials, keys, and pages."""
 
 import re
 from pathlib import Path
 
+import numpy as np
+import project
 import pytest
 
-from experiments import recipes, results
-from tests.helpers import project
+from experiments.recipes import resolve, tables
+from experiments.recipes import run as runner
+from experiments.table import RESULTS, parse, read_lines
+from experiments.trial import without_neutral
 
 
 def edit(path, old, new):
@@ -16,31 +20,26 @@ def edit(path, old, new):
 
 
 def keys():
-    return [trial.key for trial in recipes.load()[1]]
+    return [trial.key for trial in resolve.load()[1]]
 
 
 def write(text):
-    Path("experiments/recipes.yaml").write_text(text)
+    resolve.RECIPES.write_text(text)
 
 
-def settings(name, seed=0):
-    return next(t.settings for t in recipes.load()[1] if (t.recipe, t.seed) == (name, seed))
+def settings(name):
+    return resolve.load([name])[1][0].settings
 
 
 def test_every_recipe_has_its_seeds_in_the_order_of_the_file(lab):
-    _, trials = recipes.load()
-    assert list(map(str, trials)) == [
-        "default, seed 0",
-        "default, seed 1",
-        "teacher, seed 0",
-        "student, seed 0",
-        "no-decay, seed 0",
-        "no-decay, seed 1",
-    ]
+    _, trials = resolve.load()
+    names = ["default, seed 0", "default, seed 1", "teacher, seed 0", "student, seed 0"]
+    assert list(map(str, trials)) == [*names, "no-decay, seed 0", "no-decay, seed 1"]
     assert len({trial.key for trial in trials}) == len(trials)
     assert [trial.tested for trial in trials] == [True] * 4 + [False] * 2
-    assert trials[3].teacher.key == trials[2].key
-    assert [trial.settings["train"]["seed"] for trial in trials] == [0, 1, 0, 0, 0, 1]
+    assert [teacher.seed for teacher in trials[3].teachers] == [0, 1]
+    assert trials[3].teachers[0] == trials[2]
+    assert resolve.load(["student"])[1] == [trials[3]]
 
 
 def test_changes_are_merged_key_by_key(lab):
@@ -50,19 +49,14 @@ default: {{about: "", change: {{train: {{augmentation: {warps}, epochs: 3}}}}}}
 part: {{about: "", base: default, change: {{train: {{augmentation: {{shift: 0.0}}}}}}}}
 none: {{about: "", base: default, change: {{train: {{augmentation: null}}}}}}
 """)
-    assert settings("part")["train"]["augmentation"] == {
-        "rotation": 1.0,
-        "scaling": 0.1,
-        "shear": 0.1,
-        "shift": 0.0,
-        "elastic": 0.5,
-    }
+    merged = {"rotation": 1.0, "scaling": 0.1, "shear": 0.1, "shift": 0.0, "elastic": 0.5}
+    assert settings("part")["train"]["augmentation"] == merged
     assert settings("none")["train"]["augmentation"] is None
     assert settings("part")["train"]["epochs"] == settings("none")["train"]["epochs"] == 3
     assert settings("part")["preprocess"] == settings("default")["preprocess"]
 
 
-def test_the_key_depends_on_parameters(lab):
+def test_the_key_depends_on_what_is_computed(lab, monkeypatch):
     before = keys()
     edit("params.yaml", "  epochs: 8", "  epochs: 9")
     after = keys()
@@ -70,46 +64,43 @@ def test_the_key_depends_on_parameters(lab):
     edit("params.yaml", "  validation_size: 100", "  validation_size: 90")
     changed = [old != new for old, new in zip(after, keys(), strict=True)]
     assert changed == [True, True, False, True, True, True]  # the teacher sets its own
+    before = keys()
+    edit(resolve.RECIPES, "hidden: [32]", "hidden: [33]")
+    taught = keys()
+    assert [old != new for old, new in zip(before, taught, strict=True)] == [False, False, True, True, False, False]
+    edit(resolve.RECIPES, "temperature: 2.0", "temperature: 3.0")
+    assert [old != new for old, new in zip(taught, keys(), strict=True)] == [False] * 3 + [True] + [False] * 2
+    monkeypatch.setattr("experiments.trial.BEHAVIOR", "other")
+    assert not set(taught) & set(keys())
 
 
-@pytest.mark.parametrize("key", ["classes", "sha256"])
-def test_the_key_depends_on_the_data(lab, key):
+@pytest.mark.parametrize("old", [r"(classes:\s+- '?)0", r"sha256: \S{4}"])
+def test_the_key_depends_on_the_data(lab, old):
     before = keys()
     head, entry = Path("data/catalog.yaml").read_text().split("\ndrawn:")
-    if key == "classes":
-        other = re.sub(r"(classes:\s+- '?)0", r"\1zero", entry, count=1)
-    else:
-        other = re.sub(r"sha256: \S{4}", "sha256: 0000", entry, count=1)
+    other = re.sub(old, r"\1zero" if "(" in old else "sha256: 0000", entry, count=1)
     assert other != entry
     Path("data/catalog.yaml").write_text(f"{head}\ndrawn:{other}")
     assert not set(before) & set(keys())
 
 
-def test_the_key_of_a_student_depends_on_its_teacher(lab):
-    before = keys()
-    edit("experiments/recipes.yaml", "hidden: [32]", "hidden: [33]")
-    changed = [old != new for old, new in zip(before, keys(), strict=True)]
-    assert changed == [False, False, True, True, False, False]
-    edit("experiments/recipes.yaml", "temperature: 2.0", "temperature: 3.0")
-    assert keys()[3] != before[3]
-
-
 def test_the_key_depends_on_nothing_else(lab):
-    before, code = keys(), results.code_digest()
+    before = keys()
     edit("params.yaml", "  calibration_bins: 15", "  calibration_bins: 16")
     edit("params.yaml", "  blas_threads: 1", "  blas_threads: 2")
     project.set_params(Path.cwd(), {"fetch": {"directory": "tests/fixture"}})
     edit("params.yaml", "  learning_rate: 0.001", "  learning_rate: 1e-3")
-    edit("params.yaml", "  weight_decay: 0.0001", "  weight_decay: 1.0e-4")
-    edit("experiments/recipes.yaml", "about: as it is", "about: unchanged")
-    edit("experiments/recipes.yaml", "goal: 12.5", "goal: 13")
-    sources = Path("stages/download/sources.py")
-    sources.write_text(sources.read_text() + "# A comment.\n")
-    assert (keys(), results.code_digest()) == (before, code)
+    edit(resolve.RECIPES, "about: as it is", "about: unchanged")
     layers = Path("stages/nn/layers.py")
     layers.write_text(layers.read_text() + "# A comment.\n")
     assert keys() == before
-    assert results.code_digest() != code
+
+
+def test_a_new_parameter_at_its_neutral_value_changes_no_key():
+    old = {"epochs": 3, "augmentation": {"shift": 1.0}, "hidden": [8]}
+    new = {**old, "augmentation": {"shift": 1.0, "blur": 0.0}, "limit": None, "mirror": False, "blas_threads": 4}
+    assert without_neutral(new) == old
+    assert without_neutral({"augmentation": {"shift": 0.0}}) == {"augmentation": {}}  # unlike null
 
 
 def test_all_problems_are_reported_at_once(lab):
@@ -118,25 +109,20 @@ default:
   about: as it is
   change:
     train: {epochs: 0, epoch: 3, seed: 4}
-teacher:
-  about: teaches
-  seeds: 1
 student:
   about: learns
-  teacher: {recipe: teacher, seed: 1, temperature: 2.0}
-pupil: {about: "", teacher: {recipe: student, seed: 0, temperature: 2.0}}
+  teachers: {recipes: [nobody], temperature: 2.0}
+pupil: {about: "", teachers: {recipes: [student], temperature: 2.0}}
 first: {about: "", base: default}
 second: {about: "", base: first}
 """)
     with pytest.raises(ValueError, match=r"default\.change\.train\.seed") as error:
-        recipes.load()
-    assert str(error.value).splitlines() == [
-        "default.change.train.seed: unknown; `seeds` of the recipe says how many seeds are run "
-        "(experiments/recipes.yaml line 5)",
-        "student.teacher.seed: must be below the 1 of its recipe, got 1 (experiments/recipes.yaml line 11)",
-        "pupil.teacher.recipe: must be a recipe that has no base and no teacher, got student "
-        "(experiments/recipes.yaml line 12)",
-        "second.base: must be a recipe that has no base, got first (experiments/recipes.yaml line 14)",
+        resolve.load()
+    assert str(error.value).replace(str(resolve.RECIPES), "F").splitlines() == [
+        "default.change.train.seed: unknown; `seeds` of the recipe sets how many seeds are run (F line 5)",
+        "student.teachers.recipes: must be recipes that have no base and no teachers, got nobody (F line 8)",
+        "pupil.teachers.recipes: must be recipes that have no base and no teachers, got student (F line 9)",
+        "second.base: must be a recipe that has no base, got first (F line 11)",
     ]
 
 
@@ -148,17 +134,19 @@ default:
     train: {epochs: 0, epoch: 3}
     preprocess: {deskew: 1}
 mine:
-  about: another data set
+  about: different data
   change: {fetch: {dataset: mine}}
 """)
     with pytest.raises(ValueError, match=r"default\.change") as error:
-        recipes.load()
-    assert str(error.value).splitlines() == [
-        "default.change.preprocess.deskew: must be true or false, got 1 (experiments/recipes.yaml line 6)",
-        "default.change.train.epochs: must be >= 1, got 0 (experiments/recipes.yaml line 5)",
-        "default.change.train.epoch: unknown, did you mean epochs? (experiments/recipes.yaml line 5)",
+        resolve.load()
+    assert str(error.value).replace(str(resolve.RECIPES), "F").splitlines() == [
+        "default.change.preprocess.deskew: must be true or false, got 1 (F line 6)",
+        "default.change.train.epochs: must be >= 1, got 0 (F line 5)",
+        "default.change.train.epoch: unknown, did you mean epochs? (F line 5)",
         "mine: fetch.dataset: mine is not in data/catalog.yaml; it has mnist, fashion-mnist, drawn, traced",
     ]
+    with pytest.raises(ValueError, match=r"^defualt is not in .*recipes\.yaml; did you mean default\?$"):
+        resolve.load(["defualt"])
 
 
 def test_a_mistake_in_params_yaml_is_reported_once(lab):
@@ -166,16 +154,65 @@ def test_a_mistake_in_params_yaml_is_reported_once(lab):
     with pytest.raises(
         ValueError, match=r'^train.epochs: must be a whole number, got "none" \(params.yaml line \d+\)$'
     ):
-        recipes.load()
+        resolve.load()
 
 
-def test_an_unknown_name_is_reported_with_the_nearest():
-    with pytest.raises(ValueError, match=r"^quik is not in experiments/recipes\.yaml; did you mean quick\?$"):
-        recipes.select(["quik"], {"quick": recipes.Recipe("")})
+def test_the_pages_say_what_the_rows_say(lab, in_process):
+    rows = runner.run(resolve.load(["default", "student", "no-decay"])[1])
+    tables.tables()
+    page = Path("experiments/recipes/recipes.md").read_text()
+    (line,) = [line for line in page.splitlines() if line.startswith("| **default** | as it is |")]
+    scores = np.array([(row.test_accuracy, row.tta_accuracy) for row in rows if row.recipe == "default"])
+    test, tta = (f"{100 * np.mean(s):.2f} ± {100 * np.std(s, ddof=1):.2f}" for s in scores.T)
+    assert line.startswith(f"| **default** | as it is | 784-16-10 | {test} | {tta} | 2 | ")
+    assert line in Path("README.md").read_text()
+    assert "no-decay" not in page
+    assert "Not run yet" not in page
+
+    page = Path("experiments/recipes/ablations.md").read_text()
+    base, changed = (
+        np.array([row.validation_accuracy for row in rows if row.recipe == name]) for name in ("default", "no-decay")
+    )
+    gaps = 100 * (changed - base)
+    gap = f"{gaps.mean():+.2f} ± {gaps.std(ddof=1) / 2**0.5:.2f}"
+    assert "| baseline | the recipe default | " in page
+    mean_and_sd = f"{100 * changed.mean():.2f} ± {100 * changed.std(ddof=1):.2f}"
+    assert f"| no-decay | no weight decay | {mean_and_sd} | {gap} | 2 |" in page
+
+    def written():
+        paths = [*Path("docs/figures").iterdir(), *Path("experiments/recipes").glob("*.md"), Path("README.md")]
+        return {path: path.read_bytes() for path in paths}
+
+    before = written()
+    assert len(before) == 6
+    tables.tables()
+    assert written() == before
+
+    edit(resolve.RECIPES, "weight_decay: 0.0", "weight_decay: 0.1")
+    edit(resolve.RECIPES, "seeds: 2", "seeds: 3")
+    tables.tables()
+    assert "Not run yet: default (1).\n" in Path("experiments/recipes/recipes.md").read_text()
+    page = Path("experiments/recipes/ablations.md").read_text()
+    assert "Not run yet: no-decay (2).\n" in page
+    assert "| no-decay | no weight decay |  |  | 0 |" in page
+    Path("README.md").write_text("# No table here\n")
+    with pytest.raises(ValueError, match=r"^README\.md: lacks the lines <!-- recipes: "):
+        tables.tables()
 
 
-def test_the_recipes_of_the_project_are_accepted(monkeypatch):
+def test_the_committed_pages_say_what_the_committed_rows_say(monkeypatch):
     monkeypatch.chdir(project.ROOT)
-    known, trials = recipes.load()
-    assert sum(trial.recipe == "default" for trial in trials) == 10
-    assert all(known[recipe.base].goal for recipe in known.values() if recipe.base)
+    known, trials = resolve.load()
+    assert sum(trial.name == "default" for trial in trials) == 10
+    rows = list(map(parse, read_lines(RESULTS)))
+    pages = {name: (RESULTS.parent / name).read_text() for name in ("recipes.md", "ablations.md")}
+    for name, recipe in known.items():
+        scores = [row.validation_accuracy if recipe.base else row.test_accuracy for row in rows if row.recipe == name]
+        percent = 100 * np.array(scores)
+        cell = f"{percent.mean():.2f}" + (f" ± {percent.std(ddof=1):.2f}" if len(percent) > 1 else "")
+        start = f"| {name} | {recipe.about} |" if recipe.base else f"| **{name}** | {recipe.about} |"
+        (line, *_) = [
+            line for line in pages["ablations.md" if recipe.base else "recipes.md"].splitlines() if start in line
+        ]
+        assert f" | {cell} | " in line
+        assert recipe.base or line in Path("README.md").read_text()

@@ -1,64 +1,60 @@
-"""One trial: the pipeline's own training and scores, of settings and prepared arrays alone."""
+"""One trial: the pipeline's own training and scores, a function of settings and prepared arrays alone."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import arrays, recipes, results
-from experiments.trial import run_trial, views
+from experiments.cluster import cache, execute
+from experiments.cluster.execute import IDENTITY, train_and_score, views
+from experiments.recipes import resolve
 from stages.pipeline import files
-from stages.preprocess import preprocess
-from tests import test_architecture
 
 
 def prepared(name):
     """The first trial of a recipe, and its arrays."""
-    trial = next(trial for trial in recipes.load()[1] if trial.recipe == name)
-    return trial, arrays.prepare(arrays.directory_of(trial), trial)
+    trial = resolve.load([name])[1][0]
+    return trial, cache.prepare(trial)
 
 
 def test_a_recipe_that_changes_nothing_is_the_pipeline_to_the_last_bit(lab):
-    trial, inputs = prepared("default")
-    result = run_trial(trial.settings["train"], inputs)
-    files.write_arrays("network.npz", result.model)
+    row, model = train_and_score(*prepared("default"))
+    files.write_arrays("network.npz", model)
     assert Path("network.npz").read_bytes() == Path("models/network.npz").read_bytes()
-    assert result.test_accuracy == files.read_json("reports/metrics.json")["accuracy"]
-    assert result.validation_accuracy == files.read_json("reports/validation.json")["validation_accuracy"]
-    assert 0 < result.tta_accuracy <= 1
-    assert 0 < result.seconds < 60
+    assert row.model == execute.theta_digest(execute.from_arrays(model))
+    assert row.test_accuracy == files.read_json("reports/metrics.json")["accuracy"]
+    assert row.validation_accuracy == files.read_json("reports/validation.json")["validation_accuracy"]
+    assert 0 < row.tta_accuracy <= 1
+    assert 0 < row.seconds < 60
+    seed = resolve.load(["default"])[1][1]
+    assert not np.array_equal(train_and_score(seed, cache.prepare(seed))[1]["W1"], model["W1"])
 
 
-def test_the_seed_counts(lab):
-    trial, inputs = prepared("default")
-    first, second = (run_trial({**trial.settings["train"], "seed": seed}, inputs).model["W1"] for seed in (0, 1))
-    assert not np.array_equal(first, second)
-
-
-def test_a_student_learns_from_its_teacher_and_not_from_labels(lab):
-    teacher, inputs = prepared("teacher")
-    model = run_trial(teacher.settings["train"], inputs).model
-    trial, inputs = prepared("student")
-    plain = run_trial(trial.settings["train"], inputs)
-    taught = run_trial(trial.settings["train"], inputs, teacher=model, temperature=2.0)
-    softer = run_trial(trial.settings["train"], inputs, teacher=model, temperature=3.0)
-    assert plain.model["W1"].shape == taught.model["W1"].shape != model["W1"].shape
-    assert not np.array_equal(plain.model["W1"], taught.model["W1"])
-    assert not np.array_equal(taught.model["W1"], softer.model["W1"])
-    assert taught.test_accuracy > 0.5
+def test_a_student_learns_from_the_mean_of_its_teachers_and_not_from_labels(lab):
+    teacher, arrays = prepared("teacher")
+    models = [train_and_score(resolve.with_seed(teacher, seed), arrays)[1] for seed in (0, 1)]
+    student, arrays = prepared("student")
+    of_both, of_none, of_one, of_itself = (
+        train_and_score(student, arrays, taught)[1]["W1"] for taught in (models, [], models[:1], models[:1] * 2)
+    )
+    assert np.array_equal(of_one, of_itself)
+    assert not any(np.array_equal(of_both, other) for other in (of_none, of_one))
+    softer = resolve.replace(student, temperature=3.0)
+    row, model = train_and_score(softer, arrays, models)
+    assert not np.array_equal(model["W1"], of_both)
+    assert row.test_accuracy > 0.5
 
 
 def test_an_ablation_does_not_look_at_the_test_images(lab):
-    trial, inputs = prepared("no-decay")
-    for path in inputs.directory.glob("test_*.npy"):
-        path.unlink()
-    result = run_trial(trial.settings["train"], inputs, tested=False)
-    assert (result.test_accuracy, result.tta_accuracy) == (None, None)
-    assert result.validation_accuracy > 0.5
+    trial, (inputs, splits) = prepared("no-decay")
+    assert sorted(splits) == ["train", "validation"]
+    row, _ = train_and_score(trial, (inputs, splits))
+    assert (row.test_accuracy, row.tta_accuracy) == (None, None)
+    assert row.validation_accuracy > 0.5
 
 
-def test_it_opens_no_file_but_the_arrays(lab, monkeypatch):
-    trial, inputs = prepared("default")
+def test_it_opens_no_file(lab, monkeypatch):
+    trial, arrays = prepared("default")
     opened = []
 
     def opening(path, *arguments, **options):
@@ -68,58 +64,57 @@ def test_it_opens_no_file_but_the_arrays(lab, monkeypatch):
     original = open
     monkeypatch.setattr("builtins.open", opening)
     monkeypatch.setattr("pathlib.Path.open", opening)
-    run_trial(trial.settings["train"], inputs)
-    ours = {name for name in opened if not name.startswith("/proc/")}  # threadpoolctl looks for libraries there
-    assert {Path(name).parent for name in ours} == {inputs.directory}
-    assert {Path(name).suffix for name in ours} == {".npy"}
+    train_and_score(trial, arrays)
+    assert not [name for name in opened if not name.startswith("/proc/")]  # threadpoolctl looks for libraries there
 
 
-def test_half_made_arrays_are_not_taken_for_whole_ones(lab, monkeypatch):
-    def killed(**settings):
-        preprocess(**settings)
-        Path("data/processed/test_images.npy").unlink()
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("name", ["train_images.npy", "test_targets.npy", "inputs.json"])
+def test_damaged_arrays_are_made_again(lab, name):
+    trial, _ = prepared("default")
+    before = {path: path.read_bytes() for path in cache.CACHE.glob(f"*/{name}")}
+    for path, content in before.items():
+        path.write_bytes(content[:-200] + bytes([content[-200] ^ 1]) + content[-199:])
+    (cache.CACHE / "tmpabc").mkdir()  # left by a run that was killed
+    cache.prepare(trial)
+    assert sum(path.read_bytes() == content for path, content in before.items()) == 1  # the other is of the teacher
+    assert not list(cache.CACHE.glob("tmp*"))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(arrays, "preprocess", killed)
-        with pytest.raises(KeyboardInterrupt):
-            prepared("default")
-    assert list(Path("experiments/cache").iterdir()) == []
-    _, inputs = prepared("default")
-    assert len(inputs.split("test")[0]) > 0
-    assert [path.name for path in Path("experiments/cache").iterdir()] == [inputs.directory.name]
+
+def test_what_cannot_be_prepared_leaves_nothing_behind(lab):
+    trial, _ = prepared("default")
+    too_many = resolve.replace(trial, settings=resolve.merge(trial.settings, {"preprocess": {"validation_size": 400}}))
+    before = sorted(cache.CACHE.iterdir())
+    with pytest.raises(ValueError, match=r"^preprocess: "):
+        cache.prepare(too_many)
+    assert sorted(cache.CACHE.iterdir()) == before
 
 
 def test_the_cache_is_of_one_variant_of_the_data_and_one_of_the_code(lab):
-    first, others = prepared("default")[1], [prepared(name)[1] for name in ("no-decay", "teacher")]
-    assert [other.directory == first.directory for other in others] == [True, False]
-    before = {path: path.stat().st_mtime_ns for path in first.directory.iterdir()}
-    assert prepared("default")[1] == first
-    assert {path: path.stat().st_mtime_ns for path in first.directory.iterdir()} == before
+    def directories():
+        return {path.name for path in cache.CACHE.iterdir() if path.is_dir()}
+
+    for name in ("default", "no-decay", "teacher"):
+        prepared(name)
+    before = directories()
+    assert len(before) == 2
     code = Path("stages/dataset/deskew.py")
     code.write_text(code.read_text() + "# A comment.\n")
-    assert prepared("default")[1].directory != first.directory
+    prepared("default")
+    assert len(directories()) == 3
 
 
-def test_the_arrays_come_from_any_directory_that_the_pipeline_finds(lab):
-    trial, inputs = prepared("default")
-    for path in [*Path("data/downloads").iterdir(), *Path("data/raw").iterdir()]:
-        path.unlink()
-    expected = {path.name: path.read_bytes() for path in inputs.directory.iterdir()}
-    for path in inputs.directory.iterdir():
-        path.unlink()
-    inputs.directory.rmdir()
-    inputs = arrays.prepare(inputs.directory, trial)  # the catalog's source is relative: tests/fixture
-    assert {path.name: path.read_bytes() for path in inputs.directory.iterdir()} == expected
-
-
-def test_the_digest_of_the_code_covers_what_a_trial_imports(lab):
-    imported = test_architecture.closure(lab, "experiments/trial.py")
-    imported |= test_architecture.closure(lab, "stages/preprocess.py")
-    covered = {path.as_posix() for path in results.code_files()}
-    left = {path for path in imported - covered if not path.startswith("stages/pipeline/")}
-    assert left == {"stages/report/__init__.py"}
-    assert "experiments/trial.py" in covered
+def test_a_worker_with_other_code_does_nothing(lab, monkeypatch):
+    trial, _ = prepared("default")
+    monkeypatch.setattr(execute, "get_worker", lambda: type("Worker", (), {"address": "here", "name": "one"}))
+    with pytest.raises(RuntimeError, match=r"^worker here has new code; restart it$"):
+        execute.execute(trial, [], True, IDENTITY + "x")
+    assert execute.execute(trial, [], False, IDENTITY)[1] == {}
+    before = IDENTITY.split("-")[1]
+    for path in ("experiments/cluster/execute.py", "stages/pipeline/files.py", "stages/nn/layers.py"):
+        Path(path).write_text(Path(path).read_text() + "# A comment.\n")
+        after = cache.code_digest(("stages", "experiments"))
+        assert after != before
+        before = after
 
 
 def test_test_time_augmentation_moves_images_by_half_a_pixel():

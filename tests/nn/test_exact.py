@@ -29,12 +29,6 @@ def by_fractions(a, b):
     ]
 
 
-def test_the_order_of_a_sum_matters():
-    """The three numbers of the explanation."""
-    assert (0.1 + 0.2) + 0.3 == 0.6000000000000001
-    assert 0.1 + (0.2 + 0.3) == 0.6
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 3e12])
 @pytest.mark.parametrize("at_random", [False, True])
@@ -128,10 +122,10 @@ def test_the_pool_has_each_number_once():
 
 
 def test_noise_starts_anywhere_and_wraps_around():
-    assert not np.array_equal(noise(rng, 100), noise(rng, 100))
     for size in (1, POOL - 1, POOL, POOL + 1, 3 * POOL + 7):
         drawn = noise(rng, size)
         start = int(np.flatnonzero(NOISE[:POOL] == drawn[0])[0])
+        assert noise(rng, size)[0] != drawn[0]
         assert np.array_equal(drawn, NOISE[(start + np.arange(size)) % POOL])
     assert rounded(np.ones((POOL, 3), np.float32), rng).shape == (POOL, 3)
 
@@ -149,7 +143,7 @@ def test_rounding_at_random_has_no_bias(kind, value):
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (1000,), (7, 10), (100_000,)])
 def test_a_sum_is_exact_in_any_order(shape):
-    a = rng.standard_normal(shape)
+    a = rng.uniform(1, 2, shape)
     assert total(rng.permutation(a.reshape(-1))) == total(a)
     assert total(a) == pytest.approx(math.fsum(a.reshape(-1)), abs=1e-6)
     assert np.array_equal(total(a, axis=0), total(a[::-1], axis=0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.nn.layers import ACTIVATIONS, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
+from stages.nn.layers import ACTIVATIONS, Dense, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
 from stages.nn.losses import smooth_labels, softmax_cross_entropy
 from stages.nn.network import multilayer_perceptron
 from stages.nn.optimizers import OPTIMIZERS, chain
@@ -59,6 +59,7 @@ def test_random_directions_at_the_real_size(activation):
 @pytest.mark.parametrize(
     ("layer", "wrong"),
     [
+        (Dense, lambda self, dy, rng: self.gradients(dy) or dy @ self.rounded_W.T * 1.01),
         (ReLU, lambda self, dy, rng: dy),
         (LeakyReLU, lambda self, dy, rng: np.where(self.x > 0, dy, 0.02 * dy)),
         (Tanh, lambda self, dy, rng: dy * (1 - self.y)),

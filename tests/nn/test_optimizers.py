@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.nn.optimizers import OPTIMIZERS, chain
+from stages.nn.optimizers import chain
 
 THETA = np.array([1.0, 1.0])  # a weight and a bias
 
@@ -35,13 +35,3 @@ def test_the_order_in_the_chain():
     assert directions("adam", [3.0], **options) == [pytest.approx([1, 1], rel=1e-5)]  # a step has the length 1
     assert directions("adamw", [3.0], **options) == [pytest.approx([1.5, 1], rel=1e-5)]
     assert directions("gradient_descent", [3.0, 0.0], clip_norm=5.0) == [[3, 3], [0, 0]]  # short ones are left alone
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_state_can_be_taken_up_again(name):
-    gradients, first, second = np.random.default_rng(0).standard_normal((6, 2)), chain(name, 1), chain(name, 1)
-    for gradient in gradients[:3]:
-        first(gradient.copy(), THETA)
-    second.load_state({key: array.copy() for key, array in first.state().items()})
-    for gradient in gradients[3:]:
-        assert np.array_equal(first(gradient.copy(), THETA), second(gradient.copy(), THETA))

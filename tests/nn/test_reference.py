@@ -1,22 +1,104 @@
+"""docs/reference.py runs as a program, and stages/nn agrees with its step."""
+
+import doctest
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import pytest
 
+import stages.nn
 from docs import reference
-from stages.nn.initializers import he_normal
-from stages.nn.network import multilayer_perceptron
-from stages.nn.optimizers import GradientDescent
-from stages.nn.training import train_step
+from stages.nn import layers, network
+from stages.nn.losses import softmax_cross_entropy
+from stages.nn.optimizers import chain
+
+SPLITS = ("train_images", "train_targets", "test_images", "test_targets")
 
 
-def test_the_network_agrees_with_the_reference():
+@pytest.fixture
+def data(tmp_path):
+    """The directory data/ of a project that has nothing but the program and the fixture's IDX files."""
+    (tmp_path / "docs").mkdir()
+    shutil.copy(reference.__file__, tmp_path / "docs")
+    (tmp_path / "data/raw").mkdir(parents=True)
+    for path in (Path(__file__).parents[1] / "fixture").glob("*.gz"):
+        (tmp_path / "data/raw" / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    return tmp_path / "data"
+
+
+def run(data):
+    command = [sys.executable, data.parent / "docs/reference.py"]
+    return subprocess.run(command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True)
+
+
+def test_it_learns_from_idx_files_and_from_the_arrays_of_the_pipeline(data):
+    arrays = reference.load(data)
+    from_files = run(data)
+    (data / "processed").mkdir()
+    for name, array in zip(SPLITS, arrays, strict=True):
+        np.save(data / f"processed/{name}.npy", array)
+    shutil.rmtree(data / "raw")
+    assert run(data).stdout == from_files.stdout
+    *losses, accuracy = re.findall(r"(?:loss|accuracy) ([\d.]+)", from_files.stdout)
+    assert len(losses) == reference.EPOCHS
+    assert float(losses[-1]) < float(losses[0]) / 5
+    assert float(accuracy) > 95
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps(data, monkeypatch, capsys):
+    backward, losses = reference.backward, []
+    monkeypatch.setattr(reference, "DATA", data)
+    monkeypatch.setattr(reference, "EPOCHS", 1)
+    monkeypatch.setattr(reference, "backward", lambda *given: losses.append(backward(*given)[0]) or backward(*given))
+    reference.main()
+    assert len(losses) == 6
+    assert f"epoch 1: loss {np.mean(losses):.4f}\n" in capsys.readouterr().out
+
+
+def test_without_data_it_prints_one_line(data):
+    shutil.rmtree(data)
+    done = run(data)
+    assert done.returncode == 1
+    assert re.fullmatch(r".*train-images-idx3-ubyte: not found; run `dvc repro preprocess`, .*\n", done.stderr)
+
+
+def problem():
     rng = np.random.default_rng(0)
-    x, targets = rng.standard_normal((64, 784)), np.eye(10)[rng.integers(0, 10, 64)]
-    network = multilayer_perceptron([784, 128, 10], dtype=np.float64)
-    network.initialize(he_normal, rng)
-    own = {name: array.copy() for name, array in network.parameters().items()}
+    return rng.standard_normal((64, 784)), np.eye(10)[rng.integers(0, 10, 64)]
+
+
+def test_the_network_agrees_with_it_to_twelve_digits(monkeypatch):
+    for module in (layers, network):
+        monkeypatch.setattr(module, "rounded", lambda a, rng=None: a)
+    x, t = problem()
+    own = network.multilayer_perceptron([784, 128, 10], dtype=np.float64)
+    parameters = [array.astype(float) for array in reference.initialize(np.random.default_rng(0), 784, 128, 10)]
+    own.load(dict(zip(own.parameters(), parameters, strict=True)))
+    direction = chain("gradient_descent", own.weights.size)
     for _ in range(20):
-        expected = reference.step(x, targets, own["W1"], own["b1"], own["W2"], own["b2"], 0.1)
-        loss = train_step(network, x, targets, GradientDescent(), 0.1)
+        expected, gradients = reference.backward(x, t, parameters)
+        parameters = [array - 0.1 * gradient for array, gradient in zip(parameters, gradients, strict=True)]
+        loss, dlogits = softmax_cross_entropy(own.forward(x), t)
+        own.backward(dlogits)
+        own.theta -= 0.1 * direction(own.grad, own.theta)
         assert abs(loss - expected) < 1e-12
-    for name, array in network.parameters().items():
-        np.testing.assert_allclose(array, own[name], rtol=0, atol=1e-12)
+    for array, parameter in zip(own.parameters().values(), parameters, strict=True):
+        np.testing.assert_allclose(array, parameter, rtol=0, atol=1e-12)
     assert loss < 0.5  # it did learn
+    assert np.isfinite(reference.forward(1e4 * x, parameters)[2]).all()
+
+
+def test_the_example_of_the_package_takes_a_step_downhill():
+    x, targets = (array.astype(np.float32) for array in problem())
+    example = doctest.DocTestParser().get_doctest(
+        stages.nn.__doc__, {"np": np, "x": x, "targets": targets}, "nn", None, 0
+    )
+    assert doctest.DocTestRunner().run(example, clear_globs=False) == (0, 6)
+    after, _ = softmax_cross_entropy(example.globs["net"].forward(x), targets)
+    assert after < example.globs["loss"]

@@ -12,6 +12,7 @@ import io
 import re
 import textwrap
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -41,49 +42,32 @@ def show(function: Callable[..., Any], *starts: str) -> None:
     lines = textwrap.dedent(inspect.getsource(function)).splitlines()
     (definition,) = ast.parse("\n".join(lines)).body
     assert isinstance(definition, ast.FunctionDef)
-    body = definition.body[1:] if ast.get_docstring(definition) else definition.body
-    spans = [(statement.lineno - 1, statement.end_lineno) for statement in body]
+    shown = definition.body[1:] if ast.get_docstring(definition) else definition.body
     if starts:
-        spans = [(first, last) for first, last in spans if lines[first].strip().startswith(starts)]
-    else:
-        spans = [(spans[0][0], spans[-1][1])]
-    if not spans:
+        statements = [node for node in ast.walk(definition) if isinstance(node, ast.stmt)]
+        shown = [statement for statement in statements if lines[statement.lineno - 1].strip().startswith(starts)]
+    if not shown:
         raise ValueError(f"{function.__qualname__} has no statement that starts with {' or '.join(starts)}")
-    print(f"# {Path(inspect.getfile(inspect.unwrap(function))).relative_to(ROOT).as_posix()}, {function.__qualname__}")
-    print(textwrap.dedent("\n".join(line for first, last in spans for line in lines[first:last] if line.strip())))
+    print(f"# {Path(inspect.getfile(function)).relative_to(ROOT).as_posix()}, {function.__qualname__}")
+    for statement in shown:
+        print(textwrap.dedent("\n".join(lines[statement.lineno - 1 : statement.end_lineno])))
 
 
-class Recorder(doctest.DocTestRunner):
-    """Runs the code of a page and records what each line prints."""
-
-    def __init__(self) -> None:
-        super().__init__(verbose=False)
-        self.printed: list[tuple[doctest.Example, str]] = []
-
-    def report_success(self, out: Any, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
-        self.printed.append((example, got))
-
-    report_failure = report_success
-
-    def report_unexpected_exception(
-        self, out: Any, test: doctest.DocTest, example: doctest.Example, error: Any
-    ) -> None:
-        raise error[1]
-
-
-def lesson(text: str) -> doctest.DocTest:
-    """Return the code of a page; the fences around it are no output."""
-    unfenced = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
-    return doctest.DocTestParser().get_doctest(unfenced, {}, PAGE.name, str(PAGE), 0)
+def lesson(text: str) -> list[doctest.Example]:
+    """Return the code of a page and what it is said to print; the fences around it are not output."""
+    return doctest.DocTestParser().get_examples(re.sub(r"^```.*$", "", text, flags=re.MULTILINE))
 
 
 def refresh(text: str) -> str:
     """Return a page with what its code prints now."""
-    recorder = Recorder()
+    scope: dict[str, Any] = {}
+    lines, printed = text.splitlines(keepends=True), []
     with np.printoptions():  # the page sets its own
-        recorder.run(lesson(text), clear_globs=False)
-    lines = text.splitlines(keepends=True)
-    for example, printed in reversed(recorder.printed):
+        for example in lesson(text):
+            with redirect_stdout(io.StringIO()) as out:
+                exec(compile(example.source, PAGE.name, "single"), scope)
+            printed.append((example, out.getvalue()))
+    for example, output in reversed(printed):
         start = example.lineno + example.source.count("\n")
-        lines[start : start + example.want.count("\n")] = [printed]
+        lines[start : start + example.want.count("\n")] = [output]
     return "".join(lines)

@@ -20,16 +20,16 @@ class Cell(NamedTuple):
 
 
 def cells(text: str) -> Iterator[Cell]:
-    """Yield a page as cells; Jupyter writes formulas as $x$ and $$x$$, where GitHub has them in backticks, too."""
+    """Yield a page as cells. Jupyter writes formulas as $x$ and $$x$$, without backticks; an answer stays one cell."""
     text = re.sub(r"^```math\n(.*?)^```$", r"$$\n\1$$", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"\$`(.+?)`\$", r"$\1$", text)
     yield Cell("code", START)
-    for part in re.split(r"^(```pycon\n.*?^```)$", text, flags=re.MULTILINE | re.DOTALL):
+    for part in re.split(r"^(<details>.*?</details>|```pycon\n.*?^```)$", text, flags=re.MULTILINE | re.DOTALL):
         if not part.startswith("```pycon"):
             yield Cell("markdown", part.strip())
             continue
         source = ""
-        for example in lesson(part).examples:
+        for example in lesson(part):
             source += example.source
             if example.want:
                 yield Cell("code", source.strip(), example.want)

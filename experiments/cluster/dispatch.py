@@ -1,0 +1,117 @@
+"""Run trials on the matching workers of a cluster, and yield their rows as they come.
+
+No more trials are submitted than there are free workers: a worker that dies takes no waiting trial with it, and one
+that joins later is used. Workers write nothing but their cache; one process, the client, writes the results.
+"""
+
+import itertools
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distributed import CancelledError, Client, wait
+from distributed.scheduler import KilledWorker
+from tqdm import tqdm
+
+from experiments.cluster.connect import LOST
+from experiments.cluster.execute import IDENTITY, Model, execute, theta_digest
+from experiments.trial import RETRYABLE, Row, Trial
+from stages.nn.network import from_arrays
+from stages.pipeline import files, stage
+
+MODELS = Path("experiments/models")
+TICK = 1.0  # seconds between two looks at the workers
+RETRIES = 2  # by Dask, of a trial with an error that another attempt may not have
+
+
+def run_trials(
+    client: Client, trials: Sequence[Trial], kept: Collection[str], run: Callable[..., tuple[Row, Model]] = execute
+) -> Iterator[tuple[Trial, Row, Model]]:
+    """Yield each trial with its row, and its model if its key is in `kept`. A student waits for its teachers.
+
+    Whoever iterates writes a teacher's model to its place before the next step. Raises ConnectionError when the
+    scheduler is lost.
+    """
+    left = {trial.key for trial in trials}
+    students = [trial for trial in trials if not left.isdisjoint(teacher.key for teacher in trial.teachers)]
+    waiting = {trial.key for trial in students}
+    ready = deque(trial for trial in trials if trial.key not in waiting)
+    running: dict[Any, Trial] = {}  # by future
+    workers, numbers = Workers(client), itertools.count()
+    while ready or running:
+        for _ in range(min(len(ready), workers.count() - len(running))):
+            trial = ready.popleft()
+            models = [files.read_arrays(path) for teacher in trial.teachers if (path := model_path(teacher)).exists()]
+            key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
+            options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
+            running[client.submit(run, trial, models, trial.key in kept, IDENTITY, **options)] = trial
+        with suppress(TimeoutError, CancelledError):
+            wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)
+        if client.status not in ("running", "connecting"):
+            raise ConnectionError(LOST)
+        for future in [future for future in running if future.status != "pending"]:
+            trial = running.pop(future)
+            try:
+                row, model = result(trial, future)
+            except CancelledError:  # the connection was cut, or the scheduler started again
+                ready.appendleft(trial)
+                continue
+            yield trial, row, model
+            left.discard(trial.key)
+            free = [student for student in students if left.isdisjoint(each.key for each in student.teachers)]
+            ready.extend(free)
+            students = [student for student in students if student not in free]
+
+
+def result(trial: Trial, future: Any) -> tuple[Row, Model]:
+    """Return the row of a finished trial and its model; CancelledError if the result never arrived."""
+    try:
+        row, model = future.result()
+        return row, model
+    except CancelledError:
+        raise
+    except KilledWorker as error:
+        problem = f"its worker died {error.allowed_failures + 1} times, perhaps out of memory"
+    except Exception as error:  # whatever a worker raises is the problem of its trial
+        problem = f"{RETRYABLE}{type(error).__name__}, {stage.describe(error)}"
+    return Row(trial.name, trial.seed, trial.key, problem=" ".join(problem.splitlines())), {}
+
+
+class Workers:
+    """The workers of a cluster that have the code of this program."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.last, self.looked, self.others = client, -1, 0.0, set[str]()
+
+    def count(self) -> int:
+        """Return how many trials they can run at a time; report changes, and workers that have different code."""
+        if self.last > 0 and time.monotonic() - self.looked < TICK:
+            return self.last
+        self.looked = time.monotonic()
+        workers = self.client.scheduler_info()["workers"]
+        ours = {address: each["nthreads"] for address, each in workers.items() if IDENTITY in each["resources"]}
+        for address in workers.keys() - ours - self.others:
+            has = ", ".join(workers[address]["resources"]) or "none of ours; start it with `make worker`"
+            tqdm.write(f"worker {address} is not used: it has {has}; this program has {IDENTITY}", file=sys.stderr)
+            self.others.add(address)
+        if (count := sum(ours.values())) != self.last:
+            waits = "" if count else "; trials wait for one"
+            tqdm.write(f"{count or 'no'} worker{'s' * (count != 1)}{waits}")
+        self.last = count
+        return count
+
+
+def model_path(trial: Trial) -> Path:
+    """Return the place of the trial's model file."""
+    return MODELS / f"{trial.key}.npz"
+
+
+def has_model(trial: Trial, row: Row | None) -> bool:
+    """Return True if the model file of a trial is there and undamaged: its parameters have the digest of the row."""
+    with suppress(OSError, ValueError):
+        return row is not None and theta_digest(from_arrays(files.read_arrays(model_path(trial)))) == row.model
+    return False

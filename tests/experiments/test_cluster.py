@@ -1,0 +1,182 @@
+"""Real workers: the same table for any number of them, whatever is killed, and never by different code."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import project
+import pytest
+from distributed import Client
+from processes import wait_for, workers
+
+from experiments.cluster import cache, execute
+from experiments.table import SWEEPS, read_lines
+from stages.pipeline import files
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clusters")]
+SWEEP = """
+about: a small one
+base: default
+axes: {train.learning_rate: [0.001, 0.01], train.hidden: [[16], [8, 8]]}
+seeds: 2
+"""
+LONG = """
+about: two short trials, then one that takes a few seconds
+base: default
+axes: {train.epochs: [2, 4, 300]}
+"""
+TABLE = SWEEPS / "some.csv"
+
+
+def table(path=TABLE):
+    """The lines of a sweep's table, without what differs from run to run."""
+    left_out = ("seconds", "worker", "recipe")
+    return [{key: value for key, value in line.items() if key not in left_out} for line in read_lines(path)]
+
+
+def sweep(name="some", **variables):
+    done = project.run(Path.cwd(), sys.executable, "-m", "experiments.sweeps.sweep", name, **variables)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@contextmanager
+def started(*command, directory=".", **variables):
+    """A process in a group of its own, killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=directory,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def lines():
+    """The number of finished trials."""
+    return len(TABLE.read_text().splitlines()) - 1 if TABLE.exists() else 0
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_any_number_of_workers_gives_the_same_table(lab):
+    tables = []
+    for count in "124":
+        (SWEEPS / f"with{count}.yaml").write_text(SWEEP)
+        for path in SWEEPS.glob("*.csv"):
+            path.rename(path.with_suffix(".done"))  # or nothing would be run
+        done = sweep(f"with{count}", WORKERS=count)
+        assert f"4 combinations x 2 seeds\n8 trials to run, 0 done before\n{count} worker" in done.stdout
+        tables.append(table(SWEEPS / f"with{count}.csv"))
+    assert tables[0] == tables[1] == tables[2]
+    network = execute.from_arrays(files.read_arrays("models/network.npz"))
+    assert tables[0][0]["model"] == execute.theta_digest(network)  # the default recipe's
+
+
+def test_whatever_is_killed_the_same_command_resumes(lab):
+    (SWEEPS / "some.yaml").write_text(LONG)
+    checkpoints = lab / execute.CHECKPOINTS
+    command = "experiments.sweeps.sweep", "some"
+    with started(*command, WORKERS="1") as process:  # the program
+        wait_for(lambda: lines() == 2)
+        (worker,) = workers(process)
+        second = project.run(lab, sys.executable, "-m", *command)
+        assert "is running here" in second.stderr
+        process.kill()
+    wait_for(lambda: not alive(worker))
+    before = TABLE.read_text()
+    with started(*command, WORKERS="1") as process:  # Ctrl-C
+        children = wait_for(lambda: workers(process))
+        wait_for(lambda: checkpoints.exists() and list(checkpoints.glob("*.npz")))
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (130, "experiments: interrupted; run the same command to resume\n")
+        assert not any(map(alive, children))
+    with started(*command, WORKERS="1") as process:  # a worker
+        wait_for(lambda: "1 trials to run, 2 done before" in process.stdout.readline())
+        wait_for(lambda: "1 worker" in process.stdout.readline())
+        (worker,) = workers(process)
+        os.kill(worker, signal.SIGKILL)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert TABLE.read_text().startswith(before)
+    assert lines() == 3
+    assert not list(checkpoints.glob("*.npz"))
+    resumed = table()
+    TABLE.unlink()
+    sweep(WORKERS="2")
+    assert table() == resumed
+
+
+def test_workers_elsewhere_prepare_for_themselves_and_only_equal_code_is_used(lab, tmp_path, monkeypatch):
+    (SWEEPS / "some.yaml").write_text(LONG)
+    far, other = tmp_path / "far", tmp_path / "other"
+    for root in (far, other):
+        shutil.copytree(lab, root, ignore=shutil.ignore_patterns("cache"))
+    losses = other / "stages/nn/losses.py"
+    losses.write_text(losses.read_text() + "# changed\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    command = "experiments.sweeps.sweep", "some"
+
+    def worker(name, directory=".", **variables):
+        options = ["--nthreads", "1", "--no-nanny", "--name", name]
+        return started("experiments.cluster.worker", address, *options, directory=directory, **variables)
+
+    with ExitStack() as stack:
+        scheduler = stack.enter_context(started("experiments.cluster.scheduler", "--port", port))
+        stack.enter_context(worker("other", other))
+        process = stack.enter_context(started(*command, SCHEDULER=address))
+        for text in ("no workers; trials wait for one", "is not used: it has code-"):
+            stream = process.stdout if text.startswith("no") else process.stderr
+            wait_for(lambda stream=stream, text=text: text in stream.readline())
+        with Client(address) as client:
+            addresses = [each["host"] for each in client.scheduler_info()["workers"].values()]
+        assert addresses == ["127.0.0.1"]  # a worker of a scheduler on loopback listens there alone
+        stack.enter_context(worker("far", far, OPENBLAS_CORETYPE="Nehalem"))
+        wait_for(lambda: lines() == 2)
+        scheduler.kill()
+        scheduler.wait()
+        _, err = process.communicate(timeout=60)
+        assert err.splitlines()[-1] == "experiments: lost the scheduler; run the same command to resume"
+    assert not (SWEEPS / "some.md").exists()
+    assert {line["worker"] for line in read_lines(TABLE)} == {"far"}
+    assert len(list((far / cache.CACHE).glob("*/train_images.npy"))) == 1
+    assert not list((other / "experiments").glob("cache/*"))
+    before = table()
+    with ExitStack() as stack:
+        first = stack.enter_context(started("experiments.cluster.scheduler", "--port", port))
+        stack.enter_context(worker("one"))
+        process = stack.enter_context(started(*command, SCHEDULER=address))
+        wait_for(lambda: "1 worker" in process.stdout.readline())
+        time.sleep(1)
+        first.kill()  # the client waits for it, and submits its trial again
+        first.wait()
+        stack.enter_context(started("experiments.cluster.scheduler", "--port", port))
+        stack.enter_context(worker("two"))
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert table()[:2] == before
+    assert lines() == 3
+    done = project.run(lab, sys.executable, "-m", "experiments.cluster.worker", "tcp://192.0.2.1:8786")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "neither on this machine nor tls://" in done.stderr
