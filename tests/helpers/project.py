@@ -12,6 +12,11 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.learning.model import Model
+from stages.nn.initializers import he_normal
+from stages.nn.network import multilayer_perceptron
+from stages.pipeline import files, paths
+
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests/fixture"
 ROLES = {
@@ -85,19 +90,38 @@ def add_dataset(root, name, directory):
     """Add a data set to the catalog whose gzipped files are in `directory`, as a user would."""
     yaml = YAML()
     catalog = yaml.load(root / "data/catalog.yaml")
-    files = {}
+    entries = {}
     for role, file in ROLES.items():
         data = gzip.decompress((root / directory / f"{file}.gz").read_bytes())
-        files[role] = {"name": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        entries[role] = {"name": file, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     catalog[name] = {
         "title": f"{name.capitalize()} digits",
         "license": "MIT",
         "homepage": "",
         "classes": [str(digit) for digit in range(10)],
-        "files": files,
+        "files": entries,
         "sources": [{"directory": directory}],
     }
     yaml.dump(catalog, root / "data/catalog.yaml")
+
+
+def write_results(images, labels, predicted, classes, hidden=(), activation="relu", **keys):
+    """Write what plot and page read, to the working directory: test images (N, rows, columns) and a random network."""
+    name = ROLES["test_images"]
+    paths.RAW.mkdir(parents=True, exist_ok=True)
+    (paths.RAW / name).write_bytes(idx_file(images))
+    sha256 = dict.fromkeys(ROLES.values(), files.digest(paths.RAW / name))
+    files.write_json(paths.DATASET, {"title": "Own", "classes": classes, "sha256": sha256, **keys})
+    shape = images.shape[1:][:: -1 if keys.get("transposed") else 1]
+    network = multilayer_perceptron([shape[0] * shape[1], *hidden, len(classes)], activation)
+    network.initialize(he_normal, np.random.default_rng(0))
+    known = np.zeros((1, *shape), np.uint8) + np.uint8(255) * (np.arange(shape[1]) == 1)
+    Model(network, activation, classes, shape, False, 0.0, 1.0, known).save(paths.MODEL)
+    scores = {f"{split}_{score}": 0.5 for split in ("train", "validation") for score in ("loss", "accuracy")}
+    files.write_rows(paths.HISTORY, [{"epoch": 1, **scores}])
+    pairs = zip(labels, predicted, strict=True)
+    answers = [{"actual": classes[a], "predicted": classes[p], "confidence": 0.9} for a, p in pairs]
+    files.write_rows(paths.PREDICTIONS, answers)
 
 
 def set_params(root, changes):

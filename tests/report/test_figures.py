@@ -1,17 +1,14 @@
-"""Figures show what their titles say, for any data set, and the same numbers give the same bytes."""
+"""Figures show what their titles say, for any dataset, and the same numbers give the same bytes."""
 
 import itertools
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stages.report import figures
+from tests.helpers import project
 
-ROOT = Path(__file__).parents[2]
 rng = np.random.default_rng(0)
 
 
@@ -78,60 +75,51 @@ def shown(digits, name="a picture.jpg", shape=(300, 400)):
 CASES = {
     "curves": lambda: figures.learning_curves(history(12)),
     "curves, 1 epoch": lambda: figures.learning_curves(history(1)),
-    "curves, 100 epochs": lambda: figures.learning_curves(history(100)),
     "curves, no validation": lambda: figures.learning_curves(history(5, validation=False)),
     "confusion": lambda: figures.confusion_matrix(counts(10), DIGITS),
-    "confusion, articles": lambda: figures.confusion_matrix(counts(10), ARTICLES),
     "confusion, 26 letters": lambda: figures.confusion_matrix(counts(26), LETTERS),
-    "confusion, 2 classes": lambda: figures.confusion_matrix(counts(2), ["no", "yes"]),
     "confusion, cells": lambda: figures.confusion_matrix(counts(8), CELLS),
-    "confusion, 24 cells": lambda: figures.confusion_matrix(counts(24), [f"{CELLS[k % 8]} {k}" for k in range(24)]),
     "confusion, letters that the font lacks": lambda: figures.confusion_matrix(counts(3), KANA),
-    "confusion, 62 letters": lambda: figures.confusion_matrix(counts(62), (LETTERS * 3)[:62]),
     "confusion, 65 classes": lambda: figures.confusion_matrix(counts(65), (LETTERS * 3)[:65]),
     "confusion, 257 classes": lambda: figures.confusion_matrix(counts(257), (LETTERS * 10)[:257]),
     "confusion, 2 classes, no mistake": lambda: figures.confusion_matrix(np.diag([5, 7]), ["no", "yes"]),
     "predictions": lambda: grid(figures.predictions, 40, DIGITS, wrong=2),
-    "predictions, articles": lambda: grid(figures.predictions, 40, ARTICLES, wrong=40),
-    "predictions, cells": lambda: grid(figures.predictions, 40, CELLS, wrong=4),
     "predictions, cells, wide": lambda: grid(figures.predictions, 40, CELLS, wrong=40, shape=(20, 30)),
-    "predictions, 1, wide": lambda: grid(figures.predictions, 1, DIGITS, shape=(20, 30)),
-    "mistakes": lambda: grid(figures.mistakes, 24, DIGITS, wrong=24),
-    "mistakes, articles": lambda: grid(figures.mistakes, 24, ARTICLES, wrong=24),
     "mistakes, letters that the font lacks": lambda: grid(figures.mistakes, 3, KANA, wrong=3),
-    "mistakes, 3": lambda: grid(figures.mistakes, 3, DIGITS, wrong=3),
     "mistakes, none": lambda: figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0),
     "first layer": lambda: figures.first_layer(rng.standard_normal((784, 64)), (28, 28), 128),
-    "first layer, 1 unit, wide": lambda: figures.first_layer(rng.standard_normal((600, 1)), (20, 30), 1),
     "first layer, all zero": lambda: figures.first_layer(np.zeros((784, 10)), (28, 28), 10),
     "reliability": lambda: figures.reliability(np.arange(15) ** 3, np.arange(15) / 15, np.linspace(0, 1, 15), 0.0123),
     "pictures": lambda: figures.pictures([shown(1), shown(0), shown(9), shown(2, shape=(900, 100))]),
-    "pictures, unreadable": lambda: figures.pictures([shown(0)._replace(gray=None)]),
     "pictures, names that are no text": lambda: figures.pictures([shown(1, "$x$ " + "y" * 99), shown(1, KANA[0])]),
-    "pictures, too many": lambda: figures.pictures([shown(1)] * 50),
     "pictures, none": lambda: figures.pictures([]),
-    "reliability, 1 bin": lambda: figures.reliability(np.array([9]), np.array([0.9]), np.array([1.0]), 0.1),
 }
 
 
 @pytest.mark.parametrize("draw", CASES.values(), ids=CASES)
-def test_a_figure_fits_its_canvas_and_has_the_same_bytes_when_drawn_again(draw, tmp_path):
-    global rng
-    pictures = []
-    for name in ("a", "b"):
-        rng = np.random.default_rng(0)
-        figure = draw()
-        figures.save(figure, tmp_path / name, 50)
-        pictures.append((tmp_path / name).read_bytes())
-    assert pictures[0] == pictures[1]
-    assert pictures[0].startswith(b"\x89PNG")
-    assert b"Software" not in pictures[0]
+def test_a_figure_fits_its_canvas(draw, tmp_path):
+    figure = draw()
+    figures.save(figure, tmp_path / "figure", 50)
     outer, inner = figure.bbox, figure.get_tightbbox().transformed(figure.dpi_scale_trans)
     slack = 0.02 * outer.width
-    assert inner.x0 > -slack
-    assert inner.x1 < outer.x1 + slack
-    assert inner.y0 > -slack
-    assert inner.y1 < outer.y1 + slack
+    assert -slack < inner.x0 < inner.x1 < outer.x1 + slack
+    assert -slack < inner.y0 < inner.y1 < outer.y1 + slack
+
+
+def test_a_figure_has_the_same_bytes_whatever_the_users_configuration(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from tests.report import test_figures as t; "
+        "t.figures.save(t.CASES['curves'](), Path(sys.argv[1]), 50)"
+    )
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nfigure.facecolor: black\n")
+    project.must(
+        project.ROOT, sys.executable, "-c", script, tmp_path / "own", MATPLOTLIBRC=str(tmp_path / "matplotlibrc")
+    )
+    figures.save(CASES["curves"](), tmp_path / "plain", 50)
+    plain = (tmp_path / "plain").read_bytes()
+    assert plain == (tmp_path / "own").read_bytes()
+    assert plain.startswith(b"\x89PNG")
+    assert b"Software" not in plain
 
 
 def drawn_texts(figure):
@@ -147,16 +135,11 @@ def drawn_texts(figure):
 @pytest.mark.parametrize(
     "rows",
     [
-        *(history_ending_at(0.1, 0.1 + gap) for gap in (0, 1e-9, 0.01, 0.02, 0.05, 0.08, 0.1, 0.2, 0.5, 5)),
-        history_ending_at(0.11, 0.1),
+        *(history_ending_at(0.1, 0.1 + gap) for gap in (0, 0.01, 0.05, 0.2, 5)),
         history_ending_at(0.5, 0.1),
-        history_ending_at(0, 0),
         history_ending_at(0, 0.01, epochs=100),
         history_ending_at(0, 0, epochs=1),
-        history_ending_at(0.9, 0.9, epochs=1),
-        history_ending_at(0.9, 0.95, epochs=3),
         history_ending_at(0, None),
-        history_ending_at(0.1, None, epochs=100),
     ],
     ids=lambda rows: f"{len(rows)} epochs, {rows[-1]['train_loss']} and {rows[-1]['validation_loss'] or 'none'}",
 )
@@ -172,9 +155,15 @@ def test_no_two_texts_of_the_learning_curves_overlap(rows, tmp_path):
         assert not overlap, f"{one.get_text()!r} overlaps {other.get_text()!r}"
 
 
-@pytest.mark.parametrize("draw", [figures.predictions, figures.mistakes], ids=lambda draw: draw.__name__)
-@pytest.mark.parametrize("shape", [(28, 28), (20, 30), (30, 20)], ids=str)
-@pytest.mark.parametrize("classes", [DIGITS, ARTICLES, CELLS], ids=["digits", "articles", "cells"])
+@pytest.mark.parametrize(
+    ("draw", "shape", "classes"),
+    [
+        (figures.predictions, (28, 28), DIGITS),
+        (figures.mistakes, (20, 30), ARTICLES),
+        (figures.predictions, (30, 20), CELLS),
+        (figures.mistakes, (28, 28), CELLS),
+    ],
+)
 def test_no_two_texts_of_a_grid_overlap(draw, shape, classes, tmp_path):
     figure = grid(draw, 40, classes, wrong=40, shape=shape)
     figures.save(figure, tmp_path / "grid", round(figure.dpi))
@@ -230,7 +219,7 @@ def test_numbers_in_dark_cells_of_the_confusion_matrix_are_white():
     assert set(colors.values()) == {figures.INK}
 
 
-@pytest.mark.parametrize("K", [2, 10, 26, 27, 62, 65, 256, 257])
+@pytest.mark.parametrize("K", [2, 26, 27, 64, 65, 257])
 def test_a_confusion_matrix_of_bounded_size_leaves_out_counts_then_names_then_classes(K):
     figure = figures.confusion_matrix(counts(K), [f"class {k}" for k in range(K)])
     axes, all_shown = figure.axes[0], min(K, 26) if K > 256 else K
@@ -258,26 +247,6 @@ def test_the_most_confused_classes_are_those_of_the_most_frequent_mistakes():
     assert axes.images[0].get_array().max() == pytest.approx(100 * 3 / 8)  # of all images of class 299
 
 
-@pytest.mark.parametrize("K", [256, 3832])
-def test_figures_of_many_classes_take_little_memory_and_time(K, tmp_path):
-    script = f"""
-import resource, sys; sys.path.insert(0, "tests/report")
-from pathlib import Path; import test_figures as t
-names = [f"class {{k}}" for k in range({K})]
-for draw in (t.figures.predictions, t.figures.mistakes):
-    t.figures.save(t.grid(draw, 40, names, wrong=24), Path(sys.argv[1]), 150)
-t.figures.save(t.figures.confusion_matrix(t.counts({K}), names), Path(sys.argv[1]), 150)
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime)
-"""
-    command = [sys.executable, "-c", script, tmp_path / "figure"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    gibibytes, seconds = map(float, done.stdout.split())
-    assert gibibytes < 1
-    assert seconds < 10
-
-
 def title(figure):
     return figure.get_suptitle()
 
@@ -303,15 +272,3 @@ def test_titles_state_the_numbers():
 
 def test_a_confidence_below_1_is_never_shown_as_100_percent():
     assert [figures.percent(fraction) for fraction in (0.0, 0.994, 0.9999, 1.0)] == ["0 %", "99 %", "99 %", "100 %"]
-
-
-def test_a_users_matplotlib_configuration_changes_no_figure(tmp_path):
-    script = (
-        "import sys; sys.path.insert(0, 'tests/report'); from pathlib import Path; import test_figures as t; "
-        "t.figures.save(t.CASES['curves'](), Path(sys.argv[1]), 50)"
-    )
-    (tmp_path / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nfigure.facecolor: black\n")
-    for name, variables in (("plain", {}), ("own", {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})):
-        environment = {**os.environ, **variables, "PYTHONPATH": str(ROOT)}
-        subprocess.run([sys.executable, "-c", script, tmp_path / name], cwd=ROOT, env=environment, check=True)
-    assert (tmp_path / "plain").read_bytes() == (tmp_path / "own").read_bytes()

@@ -48,8 +48,3 @@ def test_calibration_matches_a_plain_loop():
 def test_empty_bins_do_not_change_the_calibration_error():
     always = np.full(10, 0.95)
     assert metrics.expected_calibration_error(always, np.ones(10, bool), 20) == pytest.approx(0.05)
-
-
-@pytest.mark.parametrize(("fraction", "expected"), [(0, 0.1), (0.25, 0.2), (0.5, 0.3333), (0.99, 0.9)])
-def test_the_fraction_of_the_scores_lies_below_the_threshold(fraction, expected):
-    assert metrics.threshold(np.array([0.9, 1 / 3, 0.2, 0.1]), fraction) == expected

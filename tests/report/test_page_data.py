@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from stages.report.page import as_text, assemble, fitting, pack
+from stages.report.page import as_text, assemble, pack
 
 RNG = np.random.default_rng(0)
 
@@ -36,11 +36,6 @@ def test_numbers_are_little_endian_floats_in_base64():
     for array in (values.astype(np.float32), values.astype(">f4"), values):
         assert np.array_equal(np.frombuffer(base64.b64decode(as_text(array)), "<f4"), values.ravel().astype("<f4"))
     assert base64.b64decode(as_text(b"\0\xff")) == b"\0\xff"
-
-
-@pytest.mark.parametrize(("limit", "count"), [(-1, 0), (2, 0), (3, 1), (7, 1), (8, 2), (99, 3)])
-def test_as_many_fit_as_add_up_to_the_limit(limit, count):
-    assert fitting([3, 5, 4.5], limit) == count
 
 
 def test_names_in_braces_become_the_files_and_nothing_else_does(tmp_path):
