@@ -16,7 +16,7 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 	python -m tools.verify
 
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
-	@python -m tools.predict $(IMAGES)
+	@python -m tools.predict
 
 test: .venv/installed  ## run the tests
 	python -m pytest -rs -n logical --dist loadgroup

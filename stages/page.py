@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from stages.dataset import idx
 from stages.dataset.arrays import check_examples, prepare
-from stages.dataset.likeness import closest, directions
 from stages.dataset.records import RawDataset, TrainingInputs, check_model
+from stages.dataset.similarity import best_similarity, unit_vectors
 from stages.nn.frequencies import LowFrequencies, choose_inputs
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays, multilayer_perceptron
@@ -87,7 +87,7 @@ def page(*, withheld: Fraction, max_bytes: Annotated[int, Field(ge=100_000)]) ->
     shown = order[: max(fit, 1, int((~correct).sum()))]
     background = (data["model"]["low"] - model.mean) / model.std
     prepared = prepare(images[shown], model.deskew, model.mean, model.std)
-    known = directions(prepared, model.image_shape, background)
+    known = unit_vectors(prepared, model.image_shape, background)
     data["thresholds"] = thresholds(network, validation, known, model.image_shape, background, withheld)
     lowest = {name: data["thresholds"][name] for name in ("confidence", "likeness")}
     files.write_json(THRESHOLDS, {**lowest, "known": shown.tolist()})
@@ -146,7 +146,7 @@ def thresholds(
     background: float,
     withheld: float,
 ) -> dict[str, float]:
-    """Return the confidence and the likeness to `known` directions (N, D) below which the page gives no answer.
+    """Return the confidence and the likeness to `known` unit vectors (N, D) below which the page gives no answer.
 
     Below each are the fraction `withheld` of the validation images; the counts say what that means for them.
     """
@@ -155,7 +155,7 @@ def thresholds(
         return dict.fromkeys(("confidence", "likeness", "images", "withheld", "wrong", "wrong_and_withheld"), 0)
     with threadpool_limits(1, user_api="blas"):
         probabilities = softmax(network.predict(images), network.arithmetic)
-        likeness = closest(directions(images, shape, background), known)
+        likeness = best_similarity(unit_vectors(images, shape, background), known)
     confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
     lowest = metrics.threshold(confidence, withheld), metrics.threshold(likeness, withheld)
     below = (confidence < lowest[0]) | (likeness < lowest[1])

@@ -14,7 +14,8 @@ from tools import docs
 ROOT = Path(__file__).parents[1]
 LIBRARIES = {
     "nn": {"numpy"},
-    "dataset": {"numpy", "PIL"},
+    "dataset": {"numpy"},
+    "photos": {"numpy", "PIL", "pillow_heif", "scipy"},
     "download": {"requests", "urllib3", "pypi_simple"},
     "report": {"numpy", "matplotlib"},
     "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "threadpoolctl", "typing_extensions", "yaml", "zc"},

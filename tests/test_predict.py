@@ -37,7 +37,7 @@ def test_the_pipeline_reads_the_picture(finished):
     assert [row["number"] for row in read] == ["1", "2", "3"]
     lefts = [int(row["left"]) for row in read]
     assert lefts == sorted(lefts)
-    assert all(row["note"].startswith("dark on light: the border") for row in read)
+    assert all(row["note"].startswith("dark on light (border") for row in read)
 
 
 def test_without_pictures_the_results_are_empty_and_valid(root, capsys):
@@ -77,13 +77,18 @@ def test_an_answer_is_sure_from_the_thresholds_of_the_page_on(root):
     predict.predict(dpi=50)
     first = rows(root)[0]
     lowest = files.read_json("reports/thresholds.json")
-    for name in ("confidence", "likeness"):
-        score = float(first[name])
+    for name, column in (("confidence", "confidence"), ("likeness", "similarity")):
+        score = float(first[column])
         for value, sure in ((score - 1e-5, "yes"), (score + 1e-5, "no")):
             other = {"confidence": 0.0, "likeness": 0.0, name: value}
             files.write_json("reports/thresholds.json", {**lowest, **other})
             predict.predict(dpi=50)
             assert rows(root)[0]["sure"] == sure
+
+
+def test_a_name_that_is_not_text_is_printable(root):
+    assert predict.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
+    assert predict.load().read(root / "data/photos", "x\r").name == r"x\r"
 
 
 def test_a_picture_with_nothing_like_a_digit_has_none(root):
@@ -93,13 +98,13 @@ def test_a_picture_with_nothing_like_a_digit_has_none(root):
     reader = predict.load()
     picture = reader.read(root / "data/photos/a.png", "a.png")
     assert len(picture.digits) == 3
-    assert picture.problem.startswith("no digit: ")
+    assert picture.problem.startswith("no digit found: ")
 
 
 def test_thresholds_of_another_data_set_are_refused(root):
     lowest = files.read_json("reports/thresholds.json")
     files.write_json("reports/thresholds.json", {**lowest, "known": [200]})
-    with pytest.raises(ValueError, match="of another model or data set"):
+    with pytest.raises(ValueError, match="belongs to a different model or dataset"):
         predict.load()
     files.write_json("reports/thresholds.json", {**lowest, "known": []})
     with pytest.raises(ValueError, match=r"thresholds\.json: .*known must be numbers"):

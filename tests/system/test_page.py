@@ -16,13 +16,14 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 
-from stages.dataset import arrays, idx, likeness, photos
+from stages.dataset import arrays, idx, similarity
 from stages.nn.exact import EXACT, FAST
 from stages.nn.frequencies import LowFrequencies, choose_inputs
 from stages.nn.losses import softmax
 from stages.nn.network import from_arrays, multilayer_perceptron
 from stages.nn.snapshots import dequantize
 from stages.page import page as make_page
+from stages.photos.center import center
 from stages.pipeline import files
 
 pytestmark = [browser.needs_chromium, pytest.mark.xdist_group("one browser for all")]
@@ -266,7 +267,7 @@ def test_a_box_is_centered_as_the_box_of_a_photograph_is(page):
         "return arguments[0].map((box) => Array.from(center(box.map((v) => v / 255), 20, model)));",
         [box.ravel().tolist() for box in boxes],
     )
-    assert np.array_equal(seen, [photos.centered(box, (28, 28)).ravel() for box in boxes])
+    assert np.array_equal(seen, [center(box, (28, 28)).ravel() for box in boxes])
 
 
 def test_where_and_how_large_a_drawing_is_does_not_matter(page):
@@ -326,9 +327,9 @@ def test_likeness_is_that_of_the_stage_bit_for_bit(page, finished):
     index = page.execute_script("return tests.index;")
     model = files.read_arrays(finished / "models/network.npz")
     background = -model["mean"].item() / model["std"].item()
-    known = likeness.directions(prepared(finished, images[index]), (28, 28), background)
+    known = similarity.unit_vectors(prepared(finished, images[index]), (28, 28), background)
     draw(page, strokes.strokes("5", "slanted to the right"))
-    own = likeness.directions(np.array([shown(page, "x")], np.float32), (28, 28), background)
+    own = similarity.unit_vectors(np.array([shown(page, "x")], np.float32), (28, 28), background)
     seen = page.execute_script("return likenesses(shown.direction);")
     assert seen == (known @ own[0]).tolist()
     assert page.execute_script("return shown.similar.likeness;") == max(seen)
@@ -568,7 +569,7 @@ def test_the_nearest_mistakes_are_those_of_the_test_set(page, finished):
     wrong = [n for n, row in enumerate(rows) if row["actual"] != row["predicted"]]
     x = prepared(finished, idx.read(finished / PICTURES)[wrong])
     own = np.array([shown(page, "x")], np.float32)
-    known, own = (likeness.directions(a, (28, 28), x.min()) for a in (x, own))
+    known, own = (similarity.unit_vectors(a, (28, 28), x.min()) for a in (x, own))
     labels = [item.get_attribute("aria-label") for item in page.find_elements(By.CSS_SELECTOR, "#nearest button")]
     assert [int(numbers(label)[0]) for label in labels] == [wrong[i] for i in np.argsort(-known @ own[0])[:8]]
 

@@ -1,4 +1,4 @@
-// How much an image looks like the test images in the page: stages/dataset/likeness.py.
+// How much an image looks like the test images in the page: stages/dataset/similarity.py.
 "use strict";
 
 const DIRECTION_UNIT = 2 ** -20; // so fine are the numbers of a direction; a product of two, and any sum of them, is exact

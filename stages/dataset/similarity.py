@@ -1,12 +1,12 @@
-"""How much images look alike, whatever their contrast and a pixel's difference in where their strokes are."""
+"""Similarity of images, insensitive to contrast and to shifts of a pixel."""
 
 import numpy as np
 
-UNIT = 2.0**-20  # a direction has so fine numbers that the products of two, and any sum of them, are exact
+UNIT = 2.0**-20  # vectors are rounded to it, so that products of two, and any sum of them, are exact
 CHUNK = 256  # rows at a time, so that memory stays flat
 
 
-def directions(flat: np.ndarray, shape: tuple[int, int], background: float) -> np.ndarray:
+def unit_vectors(flat: np.ndarray, shape: tuple[int, int], background: float) -> np.ndarray:
     """Return normalized images (N, rows * columns) blurred and scaled to length 1, as float64; blank ones are zero.
 
     Each pixel is mixed with its eight neighbors, in the proportions 1 2 1 down and across.
@@ -26,7 +26,7 @@ def directions(flat: np.ndarray, shape: tuple[int, int], background: float) -> n
     return result
 
 
-def closest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the likeness (N,) of each direction in a (N, D) to the most similar of b (M, D): the cosine, at most 1."""
+def best_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cosine (N,) of each unit vector in a (N, D) with the most similar of b (M, D), at most 1."""
     chunks = [(a[start : start + CHUNK] @ b.T).max(axis=1) for start in range(0, len(a), CHUNK)]
     return np.concatenate(chunks)
