@@ -18,7 +18,7 @@ verify: .venv/installed  ## after make repro: show which results differ from the
 	python -m tools.verify
 
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
-	@python -m tools.predict $(IMAGES)
+	@python -m tools.predict
 
 sweep: .venv/dev  ## train combinations of parameters: SWEEP=NAME of experiments/sweeps; SCHEDULER=tls://HOST:8786 for a cluster
 	dvc repro fetch

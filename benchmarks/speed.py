@@ -51,10 +51,9 @@ Made by `make bench`; do not edit. {machine}.
 An epoch of 55,000 images: 784 pixels or their 136 lowest waves, 128 hidden neurons, 10 classes, float32, Nesterov
 momentum, weight decay, one-cycle schedule, data in memory. The fastest of {job.EPOCHS} epochs per round counts. Ours is
 the median of {job.ROUNDS} rounds; the others are their time over ours, median and range: **above 1, ours is faster**.
-Ours classifies in float64. Preparing is as in params.yaml; training to {job.GOAL:.1%} changes {job.QUICK}.
+Ours classifies in float64. Preparing is as in params.yaml; training to {job.GOAL:.1%} changes `{job.QUICK}`.
 """
 
-Record = dict[str, Any]
 Runs = dict[str, list[float]]  # seconds per round by contender
 
 
@@ -69,14 +68,14 @@ def bench() -> None:
     print(page)
 
 
-def measure() -> Record:
+def measure() -> dict[str, Any]:
     """Return the seconds of all rounds by threads, case and contender, and the accuracy of each contender."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) < 2:
         raise ValueError("needs Linux, which can bind a process to processors, and two of them")
     if missing := [name for name in ("torch", "jax") if not find_spec(name)]:
         raise ValueError(f"{' and '.join(missing)} not installed: run `make bench`")
-    record: Record = {"machine": describe_machine(), "seconds": {}, "accuracy": {}}
+    record: dict[str, Any] = {"machine": describe_machine(), "seconds": {}, "accuracy": {}}
     rng = random.Random(0)
     for title, threads in THREADS.items():
         seconds: dict[str, Runs] = {}
@@ -105,7 +104,7 @@ def describe_machine() -> str:
     return "; ".join([processor, kernel, *(f"{name} {version(name)}" for name in ("numpy", "torch", "jax"))])
 
 
-def report(record: Record) -> str:
+def report(record: dict[str, Any]) -> str:
     """Return the page: a table per number of threads, the accuracy, the goals with what was measured."""
     parts = [HEAD.format(machine=record["machine"], job=job), "![Seconds per epoch by batch size](speed.png)\n"]
     for title, cases in record["seconds"].items():
@@ -150,7 +149,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 @figures.styled
-def picture(record: Record) -> Figure:
+def picture(record: dict[str, Any]) -> Figure:
     """Seconds per epoch over the batch size, with one thread, a panel for each kind of inputs."""
     figure = Figure(figsize=(9, 3.8))
     panels = figure.subplots(1, len(job.INPUTS))

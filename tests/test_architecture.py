@@ -16,7 +16,7 @@ LIBRARIES = {
     "nn": {"numpy"},
     "dataset": {"numpy"},
     "learning": {"numpy", "pydantic", "typing_extensions"},
-    "photos": {"numpy", "PIL"},
+    "photos": {"numpy", "PIL", "pillow_heif", "scipy"},
     "download": {"requests", "urllib3", "tqdm", "pip"},
     "report": {"numpy", "matplotlib"},
     "pipeline": {"numpy", "psutil", "pydantic", "pydantic_core", "typing_extensions", "yaml", "zc"},

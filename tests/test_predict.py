@@ -1,6 +1,6 @@
 """The stage that reads your own pictures."""
 
-import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from PIL import Image
 
 from stages import predict
 from stages.dataset import idx
+from stages.learning.model import load
 from stages.pipeline import files
 from tests.helpers import project
 
@@ -19,7 +20,6 @@ def root(finished, tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(finished / name)
     (tmp_path / "reports").mkdir()
-    shutil.copy(finished / "reports/thresholds.json", tmp_path / "reports")
     (tmp_path / "data/photos").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -37,7 +37,7 @@ def test_the_pipeline_reads_the_picture(finished):
     assert [row["number"] for row in read] == ["1", "2", "3"]
     lefts = [int(row["left"]) for row in read]
     assert lefts == sorted(lefts)
-    assert all(row["note"].startswith("dark on light: the border") for row in read)
+    assert all(row["note"].startswith("dark on light (border") for row in read)
 
 
 def test_without_pictures_the_results_are_empty_and_valid(root, capsys):
@@ -72,38 +72,27 @@ def test_the_same_pictures_give_the_same_bytes(root):
     assert made[0] == made[1]
 
 
-def test_an_answer_is_sure_from_the_thresholds_of_the_page_on(root):
+def test_an_answer_is_sure_from_the_thresholds_of_the_model_on(root):
     project.add_photo(root / "data/photos/a.png")
-    predict.predict(dpi=50)
-    first = rows(root)[0]
-    lowest = files.read_json("reports/thresholds.json")
-    for name in ("confidence", "likeness"):
-        score = float(first[name])
-        for value, sure in ((score - 1e-5, "yes"), (score + 1e-5, "no")):
-            other = {"confidence": 0.0, "likeness": 0.0, name: value}
-            files.write_json("reports/thresholds.json", {**lowest, **other})
-            predict.predict(dpi=50)
-            assert rows(root)[0]["sure"] == sure
+    model = replace(load("models/network.npz"), confidence=0.0, similarity=0.0)
+    first = predict.read(model, root / "data/photos/a.png", "a.png").digits[0]
+    for name in ("confidence", "similarity"):
+        for change, sure in ((-1e-5, True), (1e-5, False)):
+            other = replace(model, **{name: getattr(first, name) + change})
+            assert predict.read(other, root / "data/photos/a.png", "a.png").digits[0].sure == sure
+
+
+def test_a_name_that_is_not_text_is_printable(root):
+    assert predict.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
+    assert predict.read(load("models/network.npz"), root / "data/photos", "x\r").name == r"x\r"
 
 
 def test_a_picture_with_nothing_like_a_digit_has_none(root):
     project.add_photo(root / "data/photos/a.png")
-    lowest = files.read_json("reports/thresholds.json")
-    files.write_json("reports/thresholds.json", {**lowest, "likeness": 1.1})
-    reader = predict.load()
-    picture = reader.read(root / "data/photos/a.png", "a.png")
+    model = replace(load("models/network.npz"), similarity=1.1)
+    picture = predict.read(model, root / "data/photos/a.png", "a.png")
     assert len(picture.digits) == 3
-    assert picture.problem.startswith("no digit: ")
-
-
-def test_thresholds_of_another_data_set_are_refused(root):
-    lowest = files.read_json("reports/thresholds.json")
-    files.write_json("reports/thresholds.json", {**lowest, "known": [200]})
-    with pytest.raises(ValueError, match="of another model or data set"):
-        predict.load()
-    files.write_json("reports/thresholds.json", {**lowest, "known": []})
-    with pytest.raises(ValueError, match=r"thresholds\.json: .*known must be numbers"):
-        predict.load()
+    assert picture.problem.startswith("no digit found: ")
 
 
 def test_many_pictures_and_many_digits_fit_the_figure(root):

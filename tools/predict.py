@@ -1,50 +1,83 @@
 """`make predict IMAGES="photo.jpg scan.png folder/"`: read the digits in pictures with the trained network.
 
 Prints a line for each digit: the file, the answer, the confidence, "uncertain" where the page to draw digits on would
-say "I don't know", and how dark on light was decided. With --csv, prints a table for programs. Writes a figure of each
+say "I don't know", and how the digit was found. With --csv, prints a table for programs. Writes a figure of each
 picture, what the network saw of it, and the answers.
 
-Exit code 1 when a picture cannot be read or has no digit; the others are answered all the same.
+Exit code 1 if a picture cannot be read or has no digit, or the figure cannot be written; the others are answered all
+the same.
 """
 
 import argparse
+import csv
+import os
 import sys
+from glob import glob
 from pathlib import Path
 
+from tqdm import tqdm
+
 from stages import predict
-from stages.dataset import photos
+from stages.learning.model import load
+from stages.photos import decode
+from stages.photos.segment import Picture
 from stages.pipeline import files, stage
+from stages.pipeline.paths import MODEL
 from stages.report import figures
+
+WORDS = 20  # at most, in a path
+
+
+def split(text: str) -> list[Path]:
+    """Return the paths in a text, separated by spaces: the longest that exist, so their names may have spaces, too.
+
+    What does not exist may be a pattern such as *.jpg; quotes around a path are ignored.
+    """
+    words, paths = text.split(" "), list[Path]()
+    while words:
+        joined = [" ".join(words[:n]) for n in range(min(len(words), WORDS), 0, -1) if words[0]]
+        spelled = [(name, Path(name.strip(quote)).expanduser()) for name in joined for quote in ("", "'", '"')]
+        name, path = next((pair for pair in spelled if os.access(pair[1], os.F_OK)), (words[0], None))
+        matches = map(Path, sorted(glob(name)))  # noqa: PTH207, as Path.glob takes no absolute pattern
+        paths += [path] if path else [*matches] or [Path(name)] if name else []
+        words = words[name.count(" ") + 1 :]
+    return paths
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Answer the pictures on the command line; return the exit code."""
+    """Answer the pictures on the command line, or in the variable IMAGES; return the exit code."""
     parser = argparse.ArgumentParser(prog="predict", description="Read the digits in pictures.")
     parser.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="a file, or a directory of them")
     parser.add_argument("--csv", action="store_true", help="print a table for programs")
     parser.add_argument("--figure", type=Path, default=Path("predict.png"), help="the figure to write [%(default)s]")
     options = parser.parse_args(arguments)
-    if not options.pictures:
+    paths = options.pictures or split(os.environ.get("IMAGES", ""))
+    if not paths:
         print('predict: no picture named; make predict IMAGES="photo.jpg scan.png folder/"', file=sys.stderr)
         return 2
     try:
-        reader = predict.load()
-        pictures = []
-        for path in options.pictures:
-            names = photos.files_in(path) if path.is_dir() else [path]
-            pictures += [reader.read(name, str(name)) for name in names]
-            if not names:
-                pictures.append(predict.Picture(str(path), problem="no picture in this directory"))
+        model = load(MODEL)
+        total, shown, problems = 0, [], 0
+        table = csv.DictWriter(sys.stdout, predict.COLUMNS, restval="", lineterminator="\n") if options.csv else None
+        if table:
+            table.writeheader()
+        for path in paths:
+            names = decode.files_in(path) if path.is_dir() else [path]
+            for name in tqdm(names, "pictures", disable=None if len(names) > 1 else True) if names else [None]:
+                picture = (
+                    predict.read(model, name, str(name)) if name else Picture(str(path), problem="no picture in it")
+                )
+                table.writerows(predict.rows(picture)) if table else predict.report(picture)
+                problems += bool(picture.problem)
+                shown += [picture] if total < figures.PICTURES else []
+                total += 1
         with files.replacing(options.figure) as temporary:
-            figures.save(figures.pictures(predict.shown(pictures)), temporary, dpi=150)
+            figures.save(figures.pictures(shown, total), temporary, dpi=150)
     except stage.EXPECTED as error:
         print(f"predict: {stage.describe(error)}", file=sys.stderr)
         return 1
-    if options.csv:
-        print(predict.table(pictures), end="")
-        return int(any(picture.problem for picture in pictures))
-    problems = predict.report(pictures)
-    print(f"{options.figure}: what the network saw")
+    if not table:
+        print(f"{options.figure}: what the network saw")
     return int(problems > 0)
 
 

@@ -43,6 +43,8 @@ def run_trials(
     running: dict[Any, Trial] = {}  # by future
     workers, numbers = Workers(client), itertools.count()
     while ready or running:
+        if client.status not in ("running", "connecting"):
+            raise ConnectionError(LOST)
         for _ in range(min(len(ready), workers.count() - len(running))):
             trial = ready.popleft()
             models = [files.read_arrays(path) for teacher in trial.teachers if (path := model_path(teacher)).exists()]
@@ -51,8 +53,6 @@ def run_trials(
             running[client.submit(run, trial, models, trial.key in kept, IDENTITY, **options)] = trial
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)
-        if client.status not in ("running", "connecting"):
-            raise ConnectionError(LOST)
         for future in [future for future in running if future.status != "pending"]:
             trial = running.pop(future)
             try:
@@ -91,8 +91,13 @@ class Workers:
         """Return how many trials they can run at a time; report changes, and workers that have different code."""
         if self.last > 0 and time.monotonic() - self.looked < TICK:
             return self.last
-        self.looked = time.monotonic()
-        workers = self.client.scheduler_info()["workers"]
+        self.looked, scheduler = time.monotonic(), self.client.scheduler
+        if self.client.status != "running" or scheduler is None:
+            return 0
+        try:  # scheduler_info() is emptied by a thread of Dask's now and then
+            workers = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
+        except OSError:  # the connection has just been cut
+            return 0
         ours = {address: each["nthreads"] for address, each in workers.items() if IDENTITY in each["resources"]}
         for address in workers.keys() - ours - self.others:
             has = ", ".join(workers[address]["resources"]) or "none of ours; start it with `make worker`"

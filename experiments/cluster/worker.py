@@ -10,19 +10,16 @@ import sys
 import dask
 from distributed.cli.dask_worker import main
 
-from experiments.cluster.connect import SETTINGS, address_of, check_private
+from experiments.cluster.connect import SETTINGS, check_private
 from experiments.cluster.execute import IDENTITY
 from stages.pipeline import stage
 
 if __name__ == "__main__":
-    options = ["--resources", f"{IDENTITY}=1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    places = [word for word in sys.argv[1:] if "://" in word or word.endswith(".json")]
+    options = ["--resources", f"{IDENTITY}=1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0", *sys.argv[1:]]
+    address = next((word for word in sys.argv[1:] if "://" in word), "")
     try:
-        if not places:
-            raise ValueError("name the scheduler: make worker SCHEDULER=tls://HOST:8786")
-        if check_private(address_of(places[0])):
-            options += ["--host", "127.0.0.1"]
-    except (OSError, ValueError) as error:
+        options += ["--host", "127.0.0.1"] if check_private(address) else []
+    except OSError as error:
         stage.fail("worker", error, 2)
     dask.config.set(SETTINGS)
-    main([*options, *sys.argv[1:]])
+    main(options)

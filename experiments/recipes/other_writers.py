@@ -17,7 +17,6 @@ from experiments.command import command
 from experiments.pages import mean_and_sd, table
 from experiments.recipes import resolve
 from experiments.recipes.run import run
-from stages.dataset.photos import centered
 from stages.learning.model import load
 from stages.pipeline import files
 from stages.report import metrics
@@ -52,7 +51,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Return the digits as MNIST's are: uint8 (N, 28, 28), the center of mass in the middle; and their labels (N,)."""
     digits = load_digits()
     large = np.rint(enlarge(digits.images * (255 / 16))).astype(np.uint8)
-    return np.array([centered(image, (28, 28)) for image in large]), digits.target
+    return np.array([center(image, (28, 28)) for image in large]), digits.target
 
 
 def load_digits() -> Any:

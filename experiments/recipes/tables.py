@@ -1,8 +1,8 @@
-"""Write the tables and figures of the recipes and ablations from results.csv.
+"""Write the tables and the figure of the recipes and ablations from results.csv.
 
     python -m experiments.recipes.tables
 
-Makes recipes.md and ablations.md, the figures of docs/recipes.md, and the table between the marks in README.md.
+Makes recipes.md and ablations.md, the figure of docs/recipes.md, and the table between the marks in README.md.
 """
 
 import math
@@ -18,14 +18,11 @@ from experiments.pages import between_marks, mean_and_sd, table
 from experiments.recipes import resolve
 from experiments.table import RESULTS, parse, read_lines
 from experiments.trial import Row
-from stages.dataset import augment, idx
-from stages.nn.frequencies import LowFrequencies
 from stages.pipeline import files, stage
 from stages.report import figures
 
 README, PAGES = Path("README.md"), Path("experiments/recipes")
 START, END = "<!-- recipes: made by `python -m experiments.recipes.tables` -->\n", "<!-- end of recipes -->\n"
-DIGITS = Path("data/raw/t10k-images-idx3-ubyte")
 RECIPES = """# Recipes
 
 Made by `make recipes` from [recipes.yaml](recipes.yaml) and [results.csv](results.csv); do not edit. Accuracy on the
@@ -88,15 +85,9 @@ def tables() -> None:
     ablations = page(head, lines, [name for name, recipe in recipes.items() if recipe.base])
     files.write_text(PAGES / "ablations.md", ABLATIONS + ablations)
 
-    digits = idx.read(DIGITS)
-    default = next(trial.settings["train"]["augmentation"] for trial in trials if trial.name == "default")
-    for name, figure in {
-        "error_by_recipe": error_by_recipe({name: rows[name] for name in recipes if recipes[name].goal and rows[name]}),
-        "augmentations": augmentations(digits[0], default or {}),
-        "frequencies": frequencies(digits[[0, 1, 4]]),
-    }.items():
-        with files.replacing(f"docs/figures/{name}.png") as temporary:
-            figures.save(figure, temporary, 130)
+    with files.replacing("docs/figures/error_by_recipe.png") as temporary:
+        drawn = {name: rows[name] for name in recipes if recipes[name].goal and rows[name]}
+        figures.save(error_by_recipe(drawn), temporary, 130)
 
 
 def column(rows: list[Row], name: str) -> dict[int, float]:
@@ -122,43 +113,6 @@ def error_by_recipe(rows: dict[str, list[Row]]) -> Figure:
     axes.set_xticks(range(len(rows)), list(rows))
     axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
     figure.suptitle("Test error of each recipe, %; one dot per seed, a line at the mean", x=0.01, ha="left")
-    return figure
-
-
-def augmentations(image: np.ndarray, default: dict[str, float]) -> Figure:
-    """A digit under each augmentation, far stronger than in training, and as the default recipe warps it."""
-    strengths = {"shift": 4.0, "rotation": 30.0, "scaling": 0.35, "shear": 0.5, "elastic": 2.0}
-    kinds = {"original": {}, **{name: {name: strength} for name, strength in strengths.items()}, "in training": default}
-    x, columns = image.reshape(1, -1).astype(np.float32), {}
-    for number, (name, amounts) in enumerate(kinds.items()):
-        warp = augment.Augmentation(image.shape, **amounts)  # type: ignore[arg-type]
-        rng = np.random.default_rng(number)
-        columns[name] = [warp(x, rng).reshape(image.shape) for _ in range(4)]
-    return gallery("A digit under each augmentation, exaggerated; last, as in training", columns)
-
-
-def frequencies(images: np.ndarray) -> Figure:
-    """What is left of digits (n, rows, columns) when only their low frequencies are."""
-    x, columns = images.reshape(len(images), -1).astype(np.float64), {}
-    for count in (4, 8, 12, 16, 28):
-        inputs = LowFrequencies(images.shape[1:], count)
-        coarse = inputs.fold(inputs.transform(x).T).T
-        columns[f"below {count}:\n{inputs.F} numbers"] = list(coarse.reshape(images.shape))
-    columns[f"all:\n{x.shape[1]} pixels"] = list(images)
-    return gallery("What is left of a digit when only its low frequencies are", columns)
-
-
-@figures.styled
-def gallery(title: str, columns: dict[str, list[np.ndarray]]) -> Figure:
-    """Images of pixels from 0, paper, to 255, ink, in columns with titles."""
-    figure = Figure(figsize=(9, 1.35 * len(next(iter(columns.values()))) + 0.5))
-    grid = figure.subplots(len(next(iter(columns.values()))), len(columns))
-    for panels, (name, images) in zip(grid.T, columns.items(), strict=True):
-        panels[0].set_title(name, loc="center")
-        for axes, image in zip(panels, images, strict=True):
-            axes.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
-            axes.set_axis_off()
-    figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

@@ -12,7 +12,7 @@ def unit_vectors(flat: np.ndarray, shape: tuple[int, int], background: float) ->
     Each pixel is mixed with its eight neighbors, in the proportions 1 2 1 down and across.
     """
     rows, columns = shape
-    ink = flat.reshape(len(flat), rows, columns).astype(np.float64) - background
+    ink: np.ndarray = flat.reshape(len(flat), rows, columns).astype(np.float64) - background
     for axis in (1, 2):
         ink = np.pad(ink, [(0, 0), *((int(axis == a),) * 2 for a in (1, 2))])
         before, here, after = (np.take(ink, range(i, ink.shape[axis] - 2 + i), axis) for i in range(3))

@@ -8,6 +8,7 @@ load("models/network.npz").classify(images)    # [Answer(name="7", confidence=0.
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,11 +82,15 @@ class Model:
         """Return prepared images (N, D) as vectors (N, D) whose products are similarities."""
         return unit_vectors(x, self.image_shape, self.background)
 
+    @cached_property
+    def known_vectors(self) -> np.ndarray:
+        """The known images as unit vectors (n, D)."""
+        return self.unit_vectors(arrays.normalize(self.known, self.mean, self.std))
+
     def answers(self, x: np.ndarray) -> list[Answer]:
         """Return the answer for each prepared image, x (N, D)."""
         probabilities = softmax(self.network.predict(x))
-        known = arrays.normalize(self.known, self.mean, self.std)
-        similarity = best_similarity(self.unit_vectors(x), self.unit_vectors(known))
+        similarity = best_similarity(self.unit_vectors(x), self.known_vectors)
         return [
             Answer(
                 self.classes[row.argmax()],

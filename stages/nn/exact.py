@@ -172,17 +172,15 @@ def tanh(x: np.ndarray) -> np.ndarray:
 
 def cos(x: Any) -> Any:
     """Return the cosine of x, in radians, in float64, by its Taylor series, for x not many turns from zero."""
-    turns = np.rint(np.asarray(x, np.float64) / (2 * pi))
-    r = x - turns * (2 * pi)
+    r = x - np.rint(x / (2 * pi)) * (2 * pi)
     return polynomial(COS, r * r)
 
 
-def polynomial(coefficients: Sequence[float], x: np.ndarray) -> np.ndarray:
+def polynomial(coefficients: Sequence[float], x: Any) -> Any:
     """Return the sum over n of coefficients[n] x^n, by Horner's rule."""
-    result = np.full_like(x, coefficients[-1])
+    result = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
-        result *= x
-        result += coefficient
+        result = result * x + coefficient
     return result
 
 

@@ -44,7 +44,11 @@ WORDING = {
 }
 
 # Keys that there are no more, with the name of their section, and what to do about one that is still there.
-GONE = {"train.arithmetic": "all arithmetic is exact now; remove the line"}
+GONE = {
+    "train.arithmetic": "all arithmetic is exact now; remove the line",
+    "page.withheld": "2% of the validation images are below each threshold now; remove the line",
+    "page.max_bytes": "a number of images, page.test_images, takes its place",
+}
 
 
 class Choice:

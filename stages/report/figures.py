@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -45,8 +45,7 @@ STYLE: dict[Any, Any] = {
 }
 # A confusion matrix has counts up to so many classes, names up to so many, and shows all classes up to so many.
 COUNTED, NAMED, SHOWN = 26, 64, 256
-# Of the figure of pictures: the pictures, the digits per line, the pixels of the longest side of a picture.
-PICTURES, PER_LINE, PIXELS = 40, 6, 400
+PICTURES, PER_LINE = 40, 6  # limits of the figure of pictures: pictures, digits per line
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -363,62 +362,45 @@ def reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray,
     return figure
 
 
-class Shown(NamedTuple):
-    """A picture and, of each digit in it, the box (top, left, bottom, right), what the network saw, its answer."""
-
-    name: str
-    gray: np.ndarray | None
-    boxes: Sequence[tuple[int, int, int, int]]
-    images: Sequence[np.ndarray]
-    answers: Sequence[str]
-    problem: str
-
-
 @styled
-def pictures(shown: Sequence[Shown]) -> Figure:
-    """Your own pictures, one per line: with the boxes of the digits, what the network saw of each, and its answer."""
-    some = shown[:PICTURES]
-    if not some:
+def pictures(shown: Sequence[Any], total: int) -> Figure:
+    """The first of `total` pictures, one per line: the boxes of the digits, what the network saw of each, its answer.
+
+    Each is a Picture of stages/photos/segment.py.
+    """
+    if not shown:
         figure = Figure(figsize=(6, 1.2))
         figure.suptitle("No pictures", x=0.02, ha="left")
         return figure
-    lines = [max(1, -(-len(picture.images) // PER_LINE)) for picture in some]
+    lines = [max(1, -(-len(picture.digits) // PER_LINE)) for picture in shown]
     figure = Figure(figsize=(3.4 + 1.1 * PER_LINE, 1.9 * sum(lines) + 0.5))
     grid = figure.add_gridspec(sum(lines), 1 + PER_LINE, width_ratios=[3, *[1] * PER_LINE])
     top = 0
-    for picture, name, count in zip(some, legible([picture.name for picture in some], 40, 1), lines, strict=True):
+    for picture, name, count in zip(shown, legible([picture.name for picture in shown], 40, 1), lines, strict=True):
         whole = figure.add_subplot(grid[top : top + count, 0])
         whole.set_axis_off()
         whole.set_title(name, fontsize=9, parse_math=False)
-        if picture.gray is not None:
-            show_boxes(whole, picture.gray, picture.boxes)
-        for n, (image, answer) in enumerate(zip(picture.images, picture.answers, strict=True)):
+        if picture.thumbnail is not None:
+            height, width = picture.shape
+            whole.imshow(picture.thumbnail, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+        for n, digit in enumerate(picture.digits):
+            y0, x0, y1, x1 = digit.box
+            whole.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=RED, linewidth=1.2))
+            whole.text(x0, y0, str(n + 1), color=RED, fontsize=8, va="bottom", ha="right").set_in_layout(False)
             axes = figure.add_subplot(grid[top + n // PER_LINE, 1 + n % PER_LINE])
             axes.set_axis_off()
-            axes.imshow(image, cmap="gray_r")
+            axes.imshow(digit.image, cmap="gray_r")
+            answer = f"{digit.answer}  {percent(digit.confidence)}" + ("" if digit.sure else "\nuncertain")
             axes.set_title(answer, fontsize=9, loc="center", parse_math=False)
-        if not picture.images:
+        if not picture.digits:
             axes = figure.add_subplot(grid[top, 1:])
             axes.set_axis_off()
             axes.text(0, 0.5, textwrap.fill(picture.problem, 60), va="center", color=RED, parse_math=False)
         top += count
-    which = (
-        f"The first {len(some)} of {len(shown)} pictures" if len(some) < len(shown) else counted(len(some), "picture")
-    )
+    which = f"The first {len(shown)} of {total} pictures" if len(shown) < total else counted(total, "picture")
     title = f"{which}: the boxes found, what the network saw, its answer and confidence"
     figure.suptitle(title, x=0.01, ha="left")
     return figure
-
-
-def show_boxes(axes: Axes, gray: np.ndarray, boxes: Sequence[tuple[int, int, int, int]]) -> None:
-    """Draw a picture with numbered boxes (top, left, bottom, right)."""
-    step = -(-max(gray.shape) // PIXELS)
-    axes.imshow(gray[::step, ::step], cmap="gray", vmin=0, vmax=255)
-    for n, (top, left, bottom, right) in enumerate(boxes, 1):
-        corner = left / step - 0.5, top / step - 0.5
-        size = (right - left) / step, (bottom - top) / step
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=RED, linewidth=1.2))
-        axes.text(*corner, str(n), color=RED, fontsize=8, va="bottom", ha="right").set_in_layout(False)
 
 
 def percent(fraction: float) -> str:

@@ -184,7 +184,7 @@ def test_the_pages_say_what_the_rows_say(lab, in_process):
         return {path: path.read_bytes() for path in paths}
 
     before = written()
-    assert len(before) == 6
+    assert len(before) == 4
     tables.tables()
     assert written() == before
 

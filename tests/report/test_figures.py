@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,10 +67,11 @@ def counts(K):
 
 def shown(digits, name="a picture.jpg", shape=(300, 400)):
     """A picture with so many digits in a row; without any, it has a problem."""
-    boxes = [(50, 40 * n + 5, 90, 40 * n + 35) for n in range(digits)]
-    answers = ["7  99 %"] * (digits - 1) + ["4  51 %\nuncertain"] * bool(digits)
-    problem = "" if digits else "no picture that Pillow can read; save it as JPEG or PNG"
-    return figures.Shown(name, rng.integers(0, 255, shape), boxes, [np.eye(28)] * digits, answers, problem)
+    box = [(50, 40 * n + 5, 90, 40 * n + 35) for n in range(digits)]
+    found = [SimpleNamespace(box=b, image=np.eye(28), answer="7", confidence=0.51, sure=b[1] < 99) for b in box]
+    problem = "" if digits else "not an image that can be read; save it as JPEG or PNG"
+    thumbnail = rng.integers(0, 255, shape)
+    return SimpleNamespace(name=name, thumbnail=thumbnail, shape=shape, digits=found, problem=problem)
 
 
 CASES = {
@@ -90,9 +92,12 @@ CASES = {
     "first layer": lambda: figures.first_layer(rng.standard_normal((784, 64)), (28, 28), 128),
     "first layer, all zero": lambda: figures.first_layer(np.zeros((784, 10)), (28, 28), 10),
     "reliability": lambda: figures.reliability(np.arange(15) ** 3, np.arange(15) / 15, np.linspace(0, 1, 15), 0.0123),
-    "pictures": lambda: figures.pictures([shown(1), shown(0), shown(9), shown(2, shape=(900, 100))]),
-    "pictures, names that are no text": lambda: figures.pictures([shown(1, "$x$ " + "y" * 99), shown(1, KANA[0])]),
-    "pictures, none": lambda: figures.pictures([]),
+    "pictures": lambda: figures.pictures([shown(1), shown(0), shown(9), shown(2, shape=(900, 100))], 4),
+    "pictures, unreadable": lambda: figures.pictures([SimpleNamespace(**{**vars(shown(0)), "thumbnail": None})], 1),
+    "pictures, names that are no text": lambda: figures.pictures([shown(1, "$x$ " + "y" * 99), shown(1, KANA[0])], 2),
+    "pictures, too many": lambda: figures.pictures([shown(1)] * 40, 50),
+    "pictures, none": lambda: figures.pictures([], 0),
+    "reliability, 1 bin": lambda: figures.reliability(np.array([9]), np.array([0.9]), np.array([1.0]), 0.1),
 }
 
 
@@ -263,9 +268,9 @@ def test_titles_state_the_numbers():
     assert title(grid(figures.mistakes, 3, DIGITS, wrong=3)).endswith("confidence")
     assert title(grid(figures.mistakes, 3, DIGITS, wrong=3)).startswith("The 3 most confident of 10,000 mistakes")
     assert "No mistakes" in title(figures.mistakes(np.empty((0, 28, 28), np.uint8), *answers(0, DIGITS), 0))
-    assert title(figures.pictures([shown(1)])).startswith("1 picture: ")
-    assert title(figures.pictures([shown(1)] * 41)).startswith("The first 40 of 41 pictures")
-    assert title(figures.pictures([])) == "No pictures"
+    assert title(figures.pictures([shown(1)], 1)).startswith("1 picture: ")
+    assert title(figures.pictures([shown(1)] * 40, 41)).startswith("The first 40 of 41 pictures")
+    assert title(figures.pictures([], 0)) == "No pictures"
     assert "64 of 128" in title(figures.first_layer(np.ones((784, 64)), (28, 28), 128))
     assert "1.23 percentage points" in title(figures.reliability(*np.ones((3, 4)), 0.0123))
 

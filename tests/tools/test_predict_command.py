@@ -2,12 +2,17 @@
 
 import csv
 import io
-import subprocess
+import os
+import re
+import shutil
+from pathlib import Path
 
+import project
 import pytest
 from PIL import Image
+from unix import unix
 
-from tests.helpers import project
+from stages.photos import decode
 from tools.predict import main
 
 
@@ -31,7 +36,7 @@ def test_a_line_for_each_digit_and_a_figure(root, capsys):
     assert printed.err == ""
     assert [line.split(":")[0] for line in lines] == ["one.png", *["folder/row.png"] * 3, "predict.png"]
     assert "digit 2 of 3: " in lines[2]
-    assert all("confidence 0." in line and "dark on light: the border" in line for line in lines[:-1])
+    assert all("confidence 0." in line and "dark on light (border" in line for line in lines[:-1])
     with Image.open(root / "predict.png") as figure:
         assert figure.width > 500
 
@@ -62,14 +67,50 @@ def test_a_table_for_programs(root, capsys):
 def test_without_a_model_or_a_picture_it_says_what_to_do(root, tmp_path, monkeypatch, capsys):
     assert main([]) == 2
     assert "make predict IMAGES=" in capsys.readouterr().err
-    (root / "reports").unlink()
+    (root / "models").unlink()
     assert main(["one.png"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("predict: reports/thresholds.json: not found; `dvc repro` makes it")
+    assert error.startswith("predict: models/network.npz: not found; `dvc repro` makes it")
     assert len(error.splitlines()) == 1
 
 
-def test_make_hands_the_pictures_over():
-    command = ["make", "--dry-run", "predict", "IMAGES=a.png folder/"]
-    done = subprocess.run(command, cwd=project.ROOT, capture_output=True, text=True, check=True)
-    assert "python -m tools.predict a.png folder/\n" in done.stdout
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not there")
+def test_make_hands_over_names_with_spaces_parentheses_and_quotes(root):
+    names = ["my photo (1).png", "Anna's 7.png", 'a "1".png', "two  spaces.png"]
+    for name in names:
+        shutil.copy("one.png", name)
+    makefile = (project.ROOT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^predict:.*\n\t(.*)$", makefile, re.MULTILINE)
+    code = "import os; from tools.predict import split; print(*split(os.environ['IMAGES']), sep='|')"
+    (root / "Makefile").write_text(
+        "predict:\n\t" + recipe.replace("-m tools.predict", f'-c "{code}"'), encoding="utf-8"
+    )
+    text = f"{' '.join(names)}  'one.png' bl*.png folder/ missing.png"
+    command = ["make", "predict", f"IMAGES={text}"]
+    done = project.run(root, *command, PYTHONPATH=str(project.ROOT))
+    assert done.stdout == "|".join([*names, "one.png", "blank.png", "folder", "missing.png\n"]), done.stderr
+
+
+def test_answers_are_printed_as_they_come_and_a_figure_that_cannot_be_written_costs_none(root, capsys, monkeypatch):
+    read, before = decode.read, []
+    monkeypatch.setattr(decode, "read", lambda path: before.append(capsys.readouterr().out) or read(path))
+    assert main(["one.png", "one.png", "--figure", "one.png/figure.png"]) == 1
+    assert before[1].startswith("one.png: ")
+    printed = capsys.readouterr()
+    assert printed.out == before[1]
+    assert printed.err.startswith("predict: one.png/figure.png: cannot be written")
+
+
+@unix
+def test_names_that_are_not_text_and_files_that_are_no_pictures_are_lines(root, capsys):
+    odd = Path(os.fsdecode(b"folder/\xff\n.png"))
+    shutil.copy("one.png", odd)
+    os.mkfifo("folder/fifo.png")
+    (root / "folder/scan.pdf").write_bytes(b"%PDF-1.7")
+    assert main(["folder"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
+        "folder/fifo.png: not a regular file",
+        "folder/scan.pdf: a PDF, not a picture; export the page as PNG",
+    ]
+    assert printed.out.splitlines()[-2].startswith(r"folder/\udcff\n.png: ")

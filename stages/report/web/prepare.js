@@ -46,7 +46,7 @@ function distanceToSegment(x, y, [x0, y0], [x1, y1]) {
 }
 
 // A picture of `side` x `side` from 0 to 1 as pixels low..high in an image of rows x columns, its center of mass moved
-// by whole pixels to the middle: index 14 of 28. The sums are of whole numbers: centered() of stages/dataset/photos.py.
+// by whole pixels to the middle: index 14 of 28. The sums are of whole numbers: center() of stages/photos/center.py.
 function center(picture, side, { rows, columns, low, high }) {
   let [mass, sumX, sumY] = [0, 0, 0];
   const pixels = Array.from(picture, (ink) => Math.round(ink * (high - low)));
