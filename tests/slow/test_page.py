@@ -12,12 +12,13 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 
-from stages.dataset import idx, photos
+from stages.dataset import idx
 from stages.learning.model import load
 from stages.nn.exact import exp
 from stages.nn.losses import softmax
 from stages.nn.network import multilayer_perceptron
 from stages.page import page as make_page
+from stages.photos.center import center
 from stages.pipeline import files
 from tests.helpers import browser, project, strokes
 from tests.helpers.project import write_results
@@ -239,7 +240,7 @@ def test_a_box_is_centered_as_the_box_of_a_photograph_is(page):
         "return arguments[0].map((box) => Array.from(center(box.map((v) => v / 255), 20, model)));",
         [box.ravel().tolist() for box in boxes],
     )
-    assert np.array_equal(seen, [photos.centered(box, (28, 28)).ravel() for box in boxes])
+    assert np.array_equal(seen, [center(box, (28, 28)).ravel() for box in boxes])
 
 
 def test_digits_are_recognized_however_they_are_drawn(mnist_page):
