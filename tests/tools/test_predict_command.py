@@ -7,12 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
-import project
 import pytest
 from PIL import Image
 from unix import unix
 
 from stages.photos import decode
+from tests.helpers import project
 from tools.predict import main
 
 
