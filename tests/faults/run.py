@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # fork only from a single thread
@@ -21,8 +22,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")  # fork only from 
 from tests.faults import environment, inject, kill
 from tests.helpers.project import STAGES
 
-ALL = ["calls", "bytes", "moments", "resume", "disk", "dvc", "environment", "memory"]
-QUICK = ALL[:4]  # those that need neither DVC nor root
+MAKERS = inject.Bench, kill.Repository
 
 
 class Ledger:
@@ -65,11 +65,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few faults of each kind, none that needs DVC or root")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=ALL)
+    parser.add_argument("--only", nargs="+", metavar="PART")
     parser.add_argument("--report", type=Path, help="also write the report to this file")
     options = parser.parse_args()
     rng, ledger, quick = random.Random(options.seed), Ledger(), options.quick
-    wanted = options.only or (QUICK if quick else ALL)
 
     def choose(faults):
         """All of them, or one."""
@@ -78,28 +77,21 @@ def main():
 
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary).resolve()
-        if {"calls", "bytes", "moments"} & {*wanted}:
-            bench = inject.Bench(directory / "bench")
-        if "calls" in wanted:
-            inject.at_calls(bench, ledger, choose)
-        if "bytes" in wanted:
-            inject.at_bytes(bench, ledger, choose, 5, rng)
-        if "moments" in wanted:
-            kill.stages_at_random_moments(bench, ledger, quick, rng)
-        if "resume" in wanted:
-            kill.resumed(directory, ledger, quick, rng)
-        if "disk" in wanted:
-            with_small_disk(directory / "disk", ledger, choose, rng)
-        if "dvc" in wanted:
-            repository = kill.Repository(directory)
-            kill.dvc_at_random_moments(repository, ledger, 9, rng)
-            kill.orphaned_stage(repository, ledger)
-            kill.two_writers(repository, ledger)
-            kill.linked_caches(repository, ledger)
-        if "environment" in wanted:
-            environment.unusual_environments(directory, ledger)
-        if "memory" in wanted:
-            environment.full_size(directory, ledger)
+        bench, repository = (cache(lambda make=make: make(directory / make.__name__)) for make in MAKERS)
+        parts = {
+            "calls": lambda: inject.at_calls(bench(), ledger, choose),
+            "bytes": lambda: inject.at_bytes(bench(), ledger, choose, 5, rng),
+            "resume": lambda: kill.resumed(directory, ledger, quick, rng),
+            "disk": lambda: with_small_disk(directory / "disk", ledger, choose, rng),
+            "dvc": lambda: kill.dvc_at_random_moments(repository(), ledger, 9, rng),
+            "orphan": lambda: kill.orphaned_stage(repository(), ledger),
+            "twice": lambda: kill.two_writers(repository(), ledger),
+            "links": lambda: kill.linked_caches(repository(), ledger),
+            "environment": lambda: environment.unusual_environments(directory, ledger),
+            "memory": lambda: environment.full_size(directory, ledger),
+        }
+        for part in options.only or [*parts][: 3 if quick else None]:  # the first need neither DVC nor root
+            parts[part]()
 
     ledger.notes.append(f"Seed {options.seed}.")
     report = ledger.report()

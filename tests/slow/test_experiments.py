@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,16 +31,17 @@ def walk(finished, tmp_path_factory):
     ):
         project.must(origin, *command, **identity)
     environment(root / ".venv")
-    page.run(COMMANDS, root, project.environment(root.parent, **identity))
+    site = str(root.parent / "site")
+    page.run(COMMANDS, root, project.environment(root, **identity, DVC_SITE_CACHE_DIR=site))
     return root
 
 
 def environment(directory):
     """Make an environment with the programs of this one, as `make` would."""
     (directory / "bin").mkdir(parents=True)
-    for name in ("python", "dvc"):
-        (directory / "bin" / name).write_text(f'#!/bin/sh\nexec {Path(sys.prefix, "bin", name)} "$@"\n')
-        (directory / "bin" / name).chmod(0o755)
+    shutil.copy(Path(sys.prefix, "bin/dvc"), directory / "bin")
+    (directory / "bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (directory / "bin/python").chmod(0o755)
     activate = Path(sys.prefix, "bin/activate").read_text(encoding="utf-8")
     (directory / "bin/activate").write_text(activate.replace(sys.prefix, str(directory)), encoding="utf-8")
     (directory / "installed").write_text(f"{directory.resolve()}\n")  # `make` has nothing to install
