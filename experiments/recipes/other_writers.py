@@ -18,6 +18,7 @@ from experiments.pages import mean_and_sd, table
 from experiments.recipes import resolve
 from experiments.recipes.run import run
 from stages.learning.model import load
+from stages.photos.center import center
 from stages.pipeline import files
 from stages.report import metrics
 

@@ -1,5 +1,7 @@
 """Similarity of images, insensitive to contrast and to shifts of a pixel."""
 
+from typing import Any
+
 import numpy as np
 
 UNIT = 2.0**-20  # vectors are rounded to it, so that products of two, and any sum of them, are exact
@@ -12,7 +14,7 @@ def unit_vectors(flat: np.ndarray, shape: tuple[int, int], background: float) ->
     Each pixel is mixed with its eight neighbors, in the proportions 1 2 1 down and across.
     """
     rows, columns = shape
-    ink: np.ndarray = flat.reshape(len(flat), rows, columns).astype(np.float64) - background
+    ink: Any = flat.reshape(len(flat), rows, columns).astype(np.float64) - background
     for axis in (1, 2):
         ink = np.pad(ink, [(0, 0), *((int(axis == a),) * 2 for a in (1, 2))])
         before, here, after = (np.take(ink, range(i, ink.shape[axis] - 2 + i), axis) for i in range(3))

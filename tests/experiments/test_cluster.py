@@ -10,14 +10,14 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import project
 import pytest
 from distributed import Client
-from processes import wait_for, workers
 
 from experiments.cluster import cache, execute
 from experiments.table import SWEEPS, read_lines
 from stages.pipeline import files
+from tests.helpers import project
+from tests.helpers.processes import wait_for, workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clusters")]
 SWEEP = """

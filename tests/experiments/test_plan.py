@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 import numpy as np
-import project
 import pytest
 
 from experiments.recipes import resolve
@@ -11,6 +10,7 @@ from experiments.sweeps import plan
 from experiments.table import SWEEPS
 from experiments.trial import Row
 from stages.pipeline import files
+from tests.helpers import project
 
 NONE = "is not a parameter of a trial"
 BASE = 'about: ""\nbase: default\n'

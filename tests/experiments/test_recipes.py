@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import numpy as np
-import project
 import pytest
 
 from experiments.recipes import resolve, tables
 from experiments.recipes import run as runner
 from experiments.table import RESULTS, parse, read_lines
 from experiments.trial import without_neutral
+from tests.helpers import project
 
 
 def edit(path, old, new):

@@ -8,9 +8,9 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from unix import unix
 
 from stages.photos import decode
+from tests.helpers.unix import unix
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from unix import unix
 
 from stages.photos import decode
 from tests.helpers import project
+from tests.helpers.unix import unix
 from tools.predict import main
 
 
