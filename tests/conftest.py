@@ -11,9 +11,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests/slow, and run it first, so that the workers of pytest-xdist end at about the same time."""
+    """Mark what takes long, and run it first, so that the workers of pytest-xdist end at about the same time."""
     for item in items:
-        if item.path.parent.name == "slow":
+        if item.path.parent.name in ("slow", "exact"):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

@@ -95,7 +95,6 @@ CASES = {
     "pictures": lambda: figures.pictures([shown(1), shown(0), shown(9), shown(2, shape=(900, 100))], 4),
     "pictures, unreadable": lambda: figures.pictures([SimpleNamespace(**{**vars(shown(0)), "thumbnail": None})], 1),
     "pictures, names that are no text": lambda: figures.pictures([shown(1, "$x$ " + "y" * 99), shown(1, KANA[0])], 2),
-    "pictures, too many": lambda: figures.pictures([shown(1)] * 40, 50),
     "pictures, none": lambda: figures.pictures([], 0),
     "reliability, 1 bin": lambda: figures.reliability(np.array([9]), np.array([0.9]), np.array([1.0]), 0.1),
 }
