@@ -1,35 +1,34 @@
-"""The tables of docs/rerun.md, which follow from dvc.yaml: what reruns after a change."""
+"""The table of docs/rerun.md, which follows from dvc.yaml: what reruns after a change."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stages.pipeline.yaml_reader import Place, dotted, load
+from stages.pipeline.yaml_reader import load
 from tools.docs import fill
 
 CONSTANT = "data/validated"  # it has the same content after every run of validate
-DOWNLOADS = "data/downloads/*"  # the cache of fetch
+SOURCES = {".py", ".js", ".css", ".html"}
 
 
 def rerun_page(text: str, root: Path) -> str:
-    """Return the text of docs/rerun.md with its tables as they are now."""
+    """Return the text of docs/rerun.md with its table as it is now."""
     stages = load(root / "dvc.yaml")[0]["stages"]
-    params, _ = load(root / "params.yaml")
-    keys = {dotted(place): {"params.yaml", str(place[0])} for place in leaves(params)}
-    files = {path: {path} for path in [*data_files(stages), DOWNLOADS]}
-    for name, rows in (("key", keys), ("module", modules(root, stages)), ("file", files)):
-        text = fill(text, f"{name}s", table(stages, name, rows))
-    return text
+    changes = {f"section `{name}`": {"params.yaml", name} for name in load(root / "params.yaml")[0]}
+    changes |= {f"`{name}`": changed for name, changed in modules(root, stages).items()}
+    changes |= {f"`{path}`": {path} for path in data_files(stages) if path != CONSTANT}
+    return fill(text, "table", table(stages, changes))
 
 
-def table(stages: dict[str, Any], title: str, rows: dict[str, set[str]]) -> str:
-    """Return a table with a column for each stage and a row for each name in `rows`, with what changes there."""
-    lines = [f"| {title} | " + " | ".join(stages) + " |", "|---|" + ":-:|" * len(stages)]
-    for name, changed in rows.items():
+def table(stages: dict[str, Any], changes: dict[str, set[str]]) -> str:
+    """Return a table with a column per stage, and a row for all of `changes` that make the same stages run."""
+    rows: dict[str, list[str]] = {}
+    for name, changed in changes.items():
         runs, may_run = effects(stages, changed)
         marks = ["●" if stage in runs else "○" if stage in may_run else " " for stage in stages]
-        lines.append(f"| `{name}` | " + " | ".join(marks) + " |")
-    return "\n".join(lines)
+        rows.setdefault(" | ".join(marks), []).append(name)
+    lines = [f"| {', '.join(names)} | {marks} |" for marks, names in rows.items()]
+    return "\n".join(["| change | " + " | ".join(stages) + " |", "|---|" + ":-:|" * len(stages), *lines])
 
 
 def effects(stages: dict[str, Any], changed: set[str]) -> tuple[list[str], list[str]]:
@@ -58,19 +57,11 @@ def names(entries: list[Any]) -> set[str]:
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
 
-def leaves(content: dict[str, Any], place: Place = ()) -> list[Place]:
-    """Return the places of all values that are not mappings."""
-    found: list[Place] = []
-    for key, value in content.items():
-        found += leaves(value, (*place, key)) if isinstance(value, dict) else [(*place, key)]
-    return found
-
-
 def modules(root: Path, stages: dict[str, Any]) -> dict[str, set[str]]:
     """Return the modules of each row: all of a package of which dvc.yaml lists no module by name, or else one."""
     listed = names([dep for stage in stages.values() for dep in stage["deps"]])
     rows: dict[str, set[str]] = {}
-    for path in sorted((root / "stages").rglob("*.py")):
+    for path in sorted(path for path in (root / "stages").rglob("*") if path.suffix in SOURCES):
         name, package = (p.relative_to(root).as_posix() for p in (path, path.parent))
         alone = any(dep.startswith(f"{package}/") and dep.endswith(".py") for dep in listed)
         rows.setdefault(name if alone else f"{package}/*", set()).add(name)
