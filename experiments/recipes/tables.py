@@ -23,6 +23,7 @@ from stages.report import figures
 
 README, PAGES = Path("README.md"), Path("experiments/recipes")
 START, END = "<!-- recipes: made by `python -m experiments.recipes.tables` -->\n", "<!-- end of recipes -->\n"
+SHOWN = ("plain", "quick", "default", "fashion-default")  # in the README
 RECIPES = """# Recipes
 
 Made by `make recipes` from [recipes.yaml](recipes.yaml) and [results.csv](results.csv); do not edit. Accuracy on the
@@ -68,7 +69,8 @@ def tables() -> None:
     head = ["recipe", "what it is", "network", "test accuracy, %", "TTA", "seeds", "seconds"]
     results = page(head, lines, [name for name, recipe in recipes.items() if not recipe.base])
     files.write_text(PAGES / "recipes.md", RECIPES + results)
-    files.write_text(README, between_marks(README, START, END, results))
+    short = [line for line in lines if line[0].strip("*") in SHOWN]
+    files.write_text(README, between_marks(README, START, END, table(head, short)))
 
     lines = []
     for name, recipe in recipes.items():

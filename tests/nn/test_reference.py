@@ -102,3 +102,11 @@ def test_the_example_of_the_package_takes_a_step_downhill():
     assert doctest.DocTestRunner().run(example, clear_globs=False) == (0, 6)
     after, _ = softmax_cross_entropy(example.globs["net"].forward(x), targets)
     assert after < example.globs["loss"]
+
+
+def test_the_readme_shows_lines_of_the_program_in_its_order():
+    readme = (reference.DATA.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    program = [line.strip() for line in Path(reference.__file__).read_text(encoding="utf-8").splitlines()]
+    places = [program.index(line.strip()) for line in block.splitlines() if line]
+    assert places == sorted(places)
