@@ -48,32 +48,24 @@ class Reader:
         try:
             found = segment.find(decode.read(path), self.model.image_shape)
         except ValueError as error:
-            return segment.Picture(printable(name), problem=str(error))
+            return segment.Picture(decode.printable(name), problem=str(error))
         digits = self.answer(found.digits)
-        like = any(digit.similarity >= self.thresholds.likeness for digit in digits)
+        like = max(digit.similarity for digit in digits) >= self.thresholds.likeness
         problem = "" if like else "no digit found: nothing looks like the digits that the network knows"
-        return dataclasses.replace(found, name=printable(name), digits=digits, problem=problem)
+        return dataclasses.replace(found, name=decode.printable(name), digits=digits, problem=problem)
 
     def answer(self, digits: list[segment.Digit]) -> list[segment.Digit]:
         """Return digits with the answers of the network. One that may be cut off is never sure."""
-        model, lowest = self.model, self.thresholds
+        model = self.model
         x = prepare(np.stack([digit.image for digit in digits]), model.deskew, model.mean, model.std)
         with threadpool_limits(1, user_api="blas"):
             probabilities = softmax(self.network.predict(x), self.network.arithmetic)
             similarity = best_similarity(unit_vectors(x, model.image_shape, self.background), self.known)
         confidence = probabilities.max(axis=1)
-        sure = (confidence >= lowest.confidence) & (similarity >= lowest.likeness)
-        answers = [model.classes[k] for k in probabilities.argmax(axis=1)]
+        sure = (confidence >= self.thresholds.confidence) & (similarity >= self.thresholds.likeness)
+        answers = (model.classes[k] for k in probabilities.argmax(axis=1))
         scores = zip(digits, answers, confidence.tolist(), similarity.tolist(), sure.tolist(), strict=True)
-        return [
-            dataclasses.replace(d, answer=a, confidence=c, similarity=s, sure=y and not d.cut_off)
-            for d, a, c, s, y in scores
-        ]
-
-
-def printable(name: str) -> str:
-    """Return a file's name in one line that any encoding of text can hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+        return [segment.Digit(d.box, d.image, d.cut_off, a, c, s, y and not d.cut_off) for d, a, c, s, y in scores]
 
 
 def load() -> Reader:
@@ -99,7 +91,6 @@ def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:
     """
     reader, paths = load(), decode.files_in(PHOTOS)
     shown: list[segment.Picture] = []
-    digits = 0
     with files.replacing(TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         table.writeheader()
@@ -108,10 +99,9 @@ def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:
             table.writerows(rows(picture))
             report(picture)
             shown += [picture] if len(shown) < figures.PICTURES else []
-            digits += len(picture.digits)
     with files.replacing(FIGURE) as temporary:
         figures.save(figures.pictures(shown, len(paths)), temporary, dpi)
-    print(f"{len(paths)} pictures in {PHOTOS}, {digits} digits")
+    print(f"{len(paths)} pictures in {PHOTOS}")
 
 
 def rows(picture: segment.Picture) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from stages import predict
 from stages.dataset import idx
+from stages.photos import decode
 from stages.pipeline import files
 
 
@@ -46,7 +47,7 @@ def test_without_pictures_the_results_are_empty_and_valid(root, capsys):
     assert (root / "reports/photos.csv").read_text() == ",".join(predict.COLUMNS) + "\n"
     with Image.open(root / "reports/photos.png") as figure:
         assert figure.width > 200
-    assert capsys.readouterr().out == "0 pictures in data/photos, 0 digits\n"
+    assert capsys.readouterr().out == "0 pictures in data/photos\n"
 
 
 def test_a_bad_picture_has_a_row_and_the_others_are_answered(root, capsys):
@@ -87,7 +88,7 @@ def test_an_answer_is_sure_from_the_thresholds_of_the_page_on(root):
 
 
 def test_a_name_that_is_not_text_is_printable(root):
-    assert predict.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
+    assert decode.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
     assert predict.load().read(root / "data/photos", "x\r").name == r"x\r"
 
 

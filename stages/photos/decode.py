@@ -41,6 +41,11 @@ def files_in(directory: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.as_posix())
 
 
+def printable(name: str) -> str:
+    """Return a file's name in one line that any encoding of text can hold."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
 def read(path: Path) -> np.ndarray:
     """Return a picture as uint8 (rows, columns, 3), upright, reduced to at most SIDE pixels a side.
 
