@@ -25,11 +25,11 @@ def read(model: Model, path: Path, name: str) -> segment.Picture:
     try:
         found = segment.find(decode.read(path), model.image_shape)
     except ValueError as error:
-        return segment.Picture(printable(name), problem=str(error))
+        return segment.Picture(decode.printable(name), problem=str(error))
     digits = answer(model, found.digits)
     similar = any(digit.similarity >= model.similarity for digit in digits)
     problem = "" if similar else "no digit found: nothing looks like the digits that the network knows"
-    return dataclasses.replace(found, name=printable(name), digits=digits, problem=problem)
+    return dataclasses.replace(found, name=decode.printable(name), digits=digits, problem=problem)
 
 
 def answer(model: Model, digits: list[segment.Digit]) -> list[segment.Digit]:
@@ -40,11 +40,6 @@ def answer(model: Model, digits: list[segment.Digit]) -> list[segment.Digit]:
         dataclasses.replace(digit, answer=name, confidence=confidence, similarity=s, sure=sure and not digit.cut_off)
         for digit, (name, confidence, s, sure) in zip(digits, answers, strict=True)
     ]
-
-
-def printable(name: str) -> str:
-    """Return a file's name in one line that any encoding of text can hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:

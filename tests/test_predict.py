@@ -9,6 +9,7 @@ from PIL import Image
 from stages import predict
 from stages.dataset import idx
 from stages.learning.model import load
+from stages.photos import decode
 from stages.pipeline import files
 from tests.helpers import project
 
@@ -83,7 +84,7 @@ def test_an_answer_is_sure_from_the_thresholds_of_the_model_on(root):
 
 
 def test_a_name_that_is_not_text_is_printable(root):
-    assert predict.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
+    assert decode.printable("a\nb\udcff 7.png") == r"a\nb\udcff 7.png"
     assert predict.read(load("models/network.npz"), root / "data/photos", "x\r").name == r"x\r"
 
 

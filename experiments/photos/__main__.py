@@ -9,7 +9,6 @@ The photographs are synthetic: test images of MNIST, drawn by code on paper. The
 
 import io
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -33,6 +32,7 @@ FONT_FILES = "*-latin-400-normal.woff"  # one for each font, of the usual weight
 LABELS = Path("data/raw/t10k-labels-idx1-ubyte")
 FIRST, COUNT, SEED = 5000, 40, 1  # the test images, and the photographs in each condition
 HEAD = ["condition", "pictures", "right", "digits", "sure", "sure and wrong"]
+Labeled = tuple[bytes, list[int]]  # a photograph, the labels of the digits in it
 LINE = 3  # pixels; how thick a box is drawn
 # The digits in each line, and how they are written and photographed: keywords of `write` and `photograph`.
 CONDITIONS: dict[str, tuple[Sequence[int], dict[str, Any], dict[str, Any]]] = {
@@ -78,44 +78,30 @@ def write(
     fractions of it; `margin`, in pixels, is around all of it. Where they are not given they are drawn from `rng`.
     """
     height = height or int(rng.integers(110, 170))
-    top, lines = 0, []
+    top, placed = 0, []
     for row in rows:
-        drawn = [enlarge(digit, height, thin) for digit in row]
-        if box:
-            width = max(image.shape[1] for image in drawn)
-            drawn = [
-                boxed(np.pad(image, ((0, 0), around(image.shape[1], width))), round(box * height)) for image in drawn
-            ]
         left = 0
-        for image in drawn:
-            lines.append((top, left, image))
+        for digit in row:
+            image = enlarge(digit, height, thin)
+            if box:
+                image = np.pad(np.pad(image, round(box * height)), LINE, constant_values=1.0)
+            placed.append((top, left, image))
             left += image.shape[1] + (round(gap * height) or -LINE)  # without a gap, boxes share a line
-        top += drawn[0].shape[0] + round(0.4 * height)
-    ink = np.zeros([max(place[axis] + place[2].shape[axis] for place in lines) for axis in (0, 1)])
-    for top, left, image in lines:
+        top += round(1.4 * height)
+    ink = np.zeros([max(place[axis] + place[2].shape[axis] for place in placed) for axis in (0, 1)])
+    for top, left, image in placed:
         ink[top : top + image.shape[0], left : left + image.shape[1]] += image
-    return np.pad(ink.clip(0, 1), [tuple(rng.integers(50, 130, 2)) for _ in (0, 1)] if margin is None else margin)
-
-
-def around(size: int, room: int) -> tuple[int, int]:
-    """Return the space before and after `size` in the middle of `room`."""
-    return (room - size) // 2, -(-(room - size) // 2)
+    return np.pad(ink.clip(0, 1), rng.integers(50, 130, (2, 2)).tolist() if margin is None else margin)
 
 
 def enlarge(digit: np.ndarray, height: int, thin: bool) -> np.ndarray:
     """Return the ink of a digit from 0 to 1, cropped to it and `height` pixels high."""
     rows, columns = (np.flatnonzero((digit > 80).any(axis=axis)) for axis in (1, 0))
     cropped = Image.fromarray(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    width = max(1, round(height * cropped.width / cropped.height))
-    image = cropped.resize((width, height), Image.Resampling.BICUBIC)
+    image = cropped.resize((-(-height * cropped.width // cropped.height), height), Image.Resampling.BICUBIC)
     if thin:  # the pen leaves only the middle of a stroke
         image = image.filter(ImageFilter.MinFilter(height // 36 * 2 + 1))
     return np.minimum(np.asarray(image) / 170, 1)
-
-
-def boxed(ink: np.ndarray, space: int) -> np.ndarray:
-    """Return ink in a box of lines."""
-    return np.pad(np.pad(ink, space), LINE, constant_values=1.0)
 
 
 def photograph(
@@ -135,11 +121,7 @@ def photograph(
 
     `ruled` is how dark lines on the paper are, of the pen: down, too, where it is `squared`.
     """
-    if clear:
-        color = np.broadcast_to(np.array(pen, np.uint8), (*ink.shape, 3))
-        alpha = np.rint(ink * 255).astype(np.uint8)[..., None]
-        return encode(Image.fromarray(np.concatenate([color, alpha], axis=2)), "PNG")
-    y, x = np.indices((len(ink), ink.shape[1]), sparse=True)
+    y, x = np.indices(ink.shape, sparse=True)
     if ruled:
         lines = (y + int(rng.integers(40))) % 40 < 2
         if squared:
@@ -160,19 +142,17 @@ def photograph(
     if turned:
         image = image.transpose(Image.Transpose.ROTATE_90)
         exif[0x0112] = 6  # "turn it to the right to see it upright"
-    return encode(image, "JPEG", quality=85, exif=exif)
+    if clear:
+        image = Image.new("RGB", image.size, pen)
+        image.putalpha(Image.fromarray(np.rint(ink * 255).astype(np.uint8)))
+    file = io.BytesIO()
+    image.save(file, "PNG" if clear else "JPEG", quality=85, exif=exif)
+    return file.getvalue()
 
 
 def to_image(light: np.ndarray) -> Image.Image:
     """Return an image of brightness from 0 to 255 (rows, columns, 3)."""
     return Image.fromarray(np.clip(np.rint(light), 0, 255).astype(np.uint8))
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """Return the bytes of an image as a file of this kind."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def on_desk(sheet: Image.Image, rng: np.random.Generator, perspective: bool) -> Image.Image:
@@ -198,81 +178,63 @@ def on_desk(sheet: Image.Image, rng: np.random.Generator, perspective: bool) -> 
     return wood
 
 
-def count(model: Model, pictures: Iterable[bytes], labels: Iterable[Sequence[int]]) -> np.ndarray:
+def count(model: Model, pictures: Iterable[Labeled]) -> np.ndarray:
     """Return how many pictures there are, how many are read right, the digits in them, sure answers, sure but wrong."""
     counts = np.zeros(5, int)
     with TemporaryDirectory() as directory:
         path = Path(directory, "picture")
-        for picture, expected in zip(pictures, labels, strict=True):
+        for picture, labels in pictures:
             path.write_bytes(picture)
             digits = read(model, path, "").digits
-            right, answers = [model.classes[label] for label in expected], [digit.answer for digit in digits]
+            right, answers = [model.classes[label] for label in labels], [digit.answer for digit in digits]
             blocks = SequenceMatcher(None, answers, right, autojunk=False).get_matching_blocks()
             matched = {n for block in blocks for n in range(block.a, block.a + block.size)}
-            sure = [n for n, digit in enumerate(digits) if digit.sure]
-            counts += [1, answers == right, len(right), len(sure), len({*sure} - matched)]
+            sure = {n for n, digit in enumerate(digits) if digit.sure}
+            counts += [1, answers == right, len(right), len(sure), len(sure - matched)]
     return counts
 
 
-def photographs(
-    condition: str, images: np.ndarray, labels: np.ndarray, number: int
-) -> tuple[list[bytes], list[list[int]]]:
-    """Return photographs in a condition of images, uint8 (N, 28, 28), and the labels of the digits in each."""
+def photographs(condition: str, images: np.ndarray, labels: np.ndarray, number: int) -> list[Labeled]:
+    """Return photographs in a condition of images, uint8 (N, 28, 28), with the labels of the digits in each."""
     rows, how, look = CONDITIONS[condition]
     rng = np.random.default_rng(SEED)
-    pictures, answers = [], []
+    made = []
     for _ in range(number):
         lines = [rng.integers(len(images), size=digits) for digits in rows]
-        pictures.append(photograph(write([list(images[line]) for line in lines], rng, **how), rng, **look))
-        answers.append(labels[np.concatenate(lines)].tolist())
-    return pictures, answers
+        picture = photograph(write([images[line] for line in lines], rng, **how), rng, **look)
+        made.append((picture, labels[np.concatenate(lines)].tolist()))
+    return made
 
 
-def handwriting(directory: Path) -> dict[str, list[bytes]]:
-    """Return, by font, photographs of its digits 0 to 9; ValueError if there is no font."""
-    fonts = [ImageFont.truetype(path, 200) for path in sorted(directory.rglob(FONT_FILES))]
-    if not fonts:
-        raise ValueError(f"{directory}: there is no {FONT_FILES}; docs/photos.md says where to get handwriting fonts")
-    rng = np.random.default_rng(SEED)
-    return {
-        str(font.getname()[0]).strip(): [photograph(write([[typed(n, font)]], rng), rng) for n in range(10)]
-        for font in fonts
-    }
-
-
-def typed(digit: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
-    """Return a digit of a font, uint8, bright ink."""
-    x0, y0, x1, y1 = font.getbbox(str(digit))
-    image = Image.new("L", (round(x1 - x0), round(y1 - y0)))
-    ImageDraw.Draw(image).text((-x0, -y0), str(digit), fill=255, font=font)
-    return np.asarray(image)
-
-
-def record(start: str, end: str, measured: str) -> None:
-    """Write and print what was measured, and of which model."""
-    content = f"Of the model with SHA-256 `{files.digest(paths.MODEL)[:12]}...`:\n\n{measured}"
-    files.write_text(PAGE, between_marks(PAGE, start, end, content))
-    print(content)
+def handwriting(path: Path) -> list[Labeled]:
+    """Return photographs of the digits of a font."""
+    font, rng = ImageFont.truetype(path, 200), np.random.default_rng(SEED)
+    made = []
+    for digit in range(10):
+        x0, y0, x1, y1 = font.getbbox(str(digit))
+        image = Image.new("L", (round(x1 - x0), round(y1 - y0)))
+        ImageDraw.Draw(image).text((-x0, -y0), str(digit), fill=255, font=font)
+        made.append((photograph(write([[np.asarray(image)]], rng), rng), [digit]))
+    return made
 
 
 def main() -> None:
-    """Measure what the command line asks for, write the tables."""
+    """Measure what the command line asks for, write the table."""
     with command():
         model = load(paths.MODEL)
         if len(sys.argv) > 1:
-            fonts = {
-                name: count(model, ten, [[n] for n in range(10)])
-                for name, ten in handwriting(Path(sys.argv[1])).items()
-            }
-            rows = [[f"{len(fonts)} handwriting fonts", *map(str, np.sum([*fonts.values()], axis=0))]]
-            read = ", ".join(f"{name} {counts[1]}" for name, counts in fonts.items())
-            each = textwrap.fill(f"Right of the ten digits of each font: {read}.", 120)
-            record(FONTS_START, FONTS_END, f"{table(HEAD, rows)}\n{each}\n")
+            start, end = FONTS_START, FONTS_END
+            paths = sorted(Path(sys.argv[1]).rglob(FONT_FILES))
+            counts = {path.name.split("-latin-")[0]: count(model, handwriting(path)) for path in paths}
         else:
+            start, end = START, END
             images, labels = idx.read(paths.RAW / "t10k-images-idx3-ubyte")[FIRST:], idx.read(LABELS)[FIRST:]
-            counts = {name: count(model, *photographs(name, images, labels, COUNT)) for name in CONDITIONS}
-            counts["all"] = np.sum([*counts.values()], axis=0)
-            record(START, END, table(HEAD, ([name, *map(str, row)] for name, row in counts.items())))
+            counts = {name: count(model, photographs(name, images, labels, COUNT)) for name in CONDITIONS}
+        counts["all"] = sum(counts.values(), np.zeros(5, int))
+        measured = table(HEAD, ([name, *map(str, row)] for name, row in counts.items()))
+        content = f"Of the model with SHA-256 `{files.digest(paths.MODEL)[:12]}...`:\n\n{measured}"
+        files.write_text(PAGE, between_marks(PAGE, start, end, content))
+        print(content)
 
 
 if __name__ == "__main__":

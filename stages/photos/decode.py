@@ -23,7 +23,7 @@ UNREADABLE = {b"%PDF": "a PDF, not a picture; export the page as PNG"}  # by the
 if not pillow_heif:
     UNREADABLE[b"ftyp"] = "HEIC needs another package: .venv/bin/pip install '.[heic]'; or save it as JPEG"
 # Millions of pixels that are decoded in 2 s and 300 MB: JPEG row by row, most formats, JPEG as a whole and HEIC, colors
-# in TIFF and more than 8 bits, WebP.
+# in TIFF, more than 8 bits and transparency, WebP.
 BY_ROWS, USUAL, WHOLE, DEEP, WEBP = 100, 40, 25, 20, 12
 SCANS = 30  # of a JPEG; each is a pass over the whole picture
 BYTES = 2**28  # of a file
@@ -39,6 +39,11 @@ def files_in(directory: Path) -> list[Path]:
     suffixes = {*Image.registered_extensions(), ".heic", ".heif", ".pdf", ""}
     paths = (path for path in directory.rglob("[!.]*") if path.suffix.lower() in suffixes and not path.is_dir())
     return sorted(paths, key=lambda path: path.as_posix())
+
+
+def printable(name: str) -> str:
+    """Return a file's name in one line that any encoding of text can hold."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def read(path: Path) -> np.ndarray:
@@ -93,10 +98,15 @@ def check_size(image: Image.Image, path: Path) -> None:
             raise Refused(f"a JPEG of more than {SCANS} scans; save it again")
     elif image.format in ("WEBP", "HEIF"):
         limit = WEBP if image.format == "WEBP" else WHOLE
-    elif image.mode.startswith(("I", "F")) or (image.format == "TIFF" and len(image.getbands()) > 1):
+    elif is_deep(image) or image.has_transparency_data or (image.format == "TIFF" and len(image.getbands()) > 1):
         limit = DEEP
     if image.width * image.height > limit * 10**6:
         raise Refused(f"more than {limit} million pixels; make the picture smaller")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return True if a picture has more than 8 bits per pixel and color."""
+    return image.mode.startswith(("I", "F"))
 
 
 def is_buffered(image: JpegImageFile) -> bool:
@@ -118,13 +128,12 @@ def reduce(image: Image.Image) -> Image.Image:
     width, height = image.size
     factor = -(-max(image.size) // SIDE)
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    deep = image.mode.startswith(("I", "F"))
-    low, high = cast(tuple[float, float], image.getextrema() if deep else (0, 255))
+    low, high = cast(tuple[float, float], image.getextrema() if is_deep(image) else (0, 255))
     rows = factor * -(-(2**20) // (factor * width))
     strips = []
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(top + rows, height)))
-        if deep:
+        if is_deep(image):
             values = np.nan_to_num(np.asarray(strip).astype(np.float64))
             strip = Image.fromarray(((values - low) * (255 / max(high - low, 1))).clip(0, 255).astype(np.uint8))
         strips.append(np.asarray(strip.convert(mode).reduce(factor)))

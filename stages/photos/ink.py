@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from stages.photos.center import resize
 
-CELLS = 30  # the background is estimated at about this many cells across and down
+CELLS = 30  # of the background along the longer side of the picture
 REACH = 11  # cells; ink that is wider is taken for paper
 
 
@@ -70,8 +70,9 @@ def beyond(grid: np.ndarray) -> np.ndarray:
 
 
 def cells(picture: np.ndarray, how: np.ufunc) -> np.ndarray:
-    """Return the mean (np.add), minimum or maximum of each cell of a grid of about CELLS x CELLS, as integers."""
-    rows, columns = (np.arange(min(CELLS, n)) * n // min(CELLS, n) for n in picture.shape)
+    """Return the mean (np.add), minimum or maximum of square cells, CELLS along the longer side, as integers."""
+    counts = (min(n, max(2, CELLS * n // max(picture.shape))) for n in picture.shape)
+    rows, columns = (np.arange(count) * n // count for count, n in zip(counts, picture.shape, strict=True))
     result = how.reduceat(how.reduceat(picture.astype(np.int64), rows, axis=0), columns, axis=1)
     if how is np.add:
         heights, widths = (np.diff(starts, append=n) for starts, n in zip((rows, columns), picture.shape, strict=True))

@@ -63,9 +63,11 @@ def find(picture: np.ndarray, shape: tuple[int, int]) -> Picture:
     corners = find_sheet(luminance(picture))
     if corners is not None:
         try:
-            return find_on_paper(flatten(picture, corners), shape, ", on a sheet")
-        except ValueError:  # blank: not a sheet, but a bright shape
-            pass
+            found = find_on_paper(flatten(picture, corners), shape, ", on a sheet")
+            if not any(digit.cut_off for digit in found.digits):
+                return found
+        except ValueError:
+            pass  # blank: not a sheet, but a bright shape
     return find_on_paper(picture, shape, "")
 
 
@@ -104,7 +106,7 @@ def at_edges(boxes: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.
 def group(labels: np.ndarray) -> tuple[list[list[int]], np.ndarray, int]:
     """Return the labels of the pieces of each digit, its box (N, 4), and how many other shapes were left out.
 
-    Left out are shapes that are small or flat, and shapes at the edge that differ in size from what is inside.
+    Left out are shapes that are small or flat, and shapes at the edge that differ in size from the others.
     ValueError, in one line, if there is no digit or too much that could be one.
     """
     found = ndimage.find_objects(labels)
@@ -112,7 +114,8 @@ def group(labels: np.ndarray) -> tuple[list[list[int]], np.ndarray, int]:
     first, last = at_edges(boxes, labels.shape)
     alien = (first != last).any(axis=1) & ~(first & last).any(axis=1)  # such as a thumb; it may be large
     sizes = longest(boxes)
-    tallest = int(sizes[~alien if not alien.all() else alien].max(initial=0))
+    large = sizes >= 2 * SMALLEST
+    tallest = int(sizes[~alien | ((large & ~alien).sum() <= (large & alien).sum())].max(initial=0))
     chosen = np.flatnonzero((10 * sizes >= tallest) & (2 * sizes >= SMALLEST))
     if len(chosen) > MOST_SHAPES:
         raise ValueError(f"no digit found: {len(chosen)} shapes; crop the picture to the digits")
@@ -125,11 +128,10 @@ def group(labels: np.ndarray) -> tuple[list[list[int]], np.ndarray, int]:
     height, width = (boxes[:, 2:] - boxes[:, :2]).T
     good = (sizes >= SMALLEST) & (3 * sizes >= tallest) & (width <= 4 * height)
     edge = np.logical_or(*at_edges(boxes, labels.shape)).any(axis=1)
-    if (good & ~edge).any():
-        usual = np.median(sizes[good & ~edge])
-        good &= ~edge | ((2 * sizes >= usual) & (2 * sizes <= 3 * usual))
     if not good.any():
         raise ValueError(NO_DIGIT)
+    usual = np.median(sizes[good])
+    good &= ~edge | ((2 * sizes >= usual) & (2 * sizes <= 3 * usual))
     if good.sum() > MOST_DIGITS:
         raise ValueError(f"no digit found: {good.sum()} shapes; crop the picture to the digits")
     left_out = int(((sizes >= SMALLEST) & ~good).sum())
@@ -146,7 +148,7 @@ def join(boxes: np.ndarray, tallest: int) -> np.ndarray:
     """Return the number (N,) of the digit that each of the pieces, with boxes (N, 4), belongs to.
 
     A fragment, less than half as high as the tallest, joins the nearest whole piece if it nearly touches it, or is
-    above or below it. Whole pieces are one digit only if their boxes overlap by half in both directions.
+    above or below it. Whole pieces are one digit only if one is within, or just above, half of the other's width.
     """
     n = len(boxes)
     gaps = np.maximum(boxes[:, None, :2], boxes[None, :, :2]) - np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
@@ -157,7 +159,7 @@ def join(boxes: np.ndarray, tallest: int) -> np.ndarray:
     fits = (12 * gap <= tallest) | (overlaps[..., 1] & (2 * gap <= tallest))
     distance = np.where(fits & whole, gap, np.iinfo(np.int64).max)
     owner = np.where(whole | ~(fits & whole).any(axis=1), np.arange(n), distance.argmin(axis=1))
-    same = overlaps.all(axis=2) & whole & whole[:, None]
+    same = overlaps[..., 1] & (overlaps[..., 0] | (12 * gap <= tallest)) & whole & whole[:, None]
     for i, j in np.argwhere(np.triu(same, 1)):
         owner[owner == owner[j]] = owner[i]
     return owner

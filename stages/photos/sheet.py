@@ -33,7 +33,7 @@ def find_sheet(gray: np.ndarray) -> np.ndarray | None:
         corners[n] = int(np.argmax((x[b] - x[a]) * (y[a] - y) - (y[b] - y[a]) * (x[a] - x)))
     X, Y = x[corners], y[corners]
     area = abs(int(X @ np.roll(Y, -1) - Y @ np.roll(X, -1))) // 2
-    if not 9 * area < 10 * len(x) < 12 * area:
+    if not 93 * area < 100 * len(x) < 107 * area:
         return None
     return np.stack([X, Y], axis=1) * step + step // 2
 
