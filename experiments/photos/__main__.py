@@ -121,7 +121,7 @@ def photograph(
 
     `ruled` is how dark lines on the paper are, of the pen: down, too, where it is `squared`.
     """
-    y, x = np.indices(ink.shape, sparse=True)
+    y, x = np.ogrid[: ink.shape[0], : ink.shape[1]]
     if ruled:
         lines = (y + int(rng.integers(40))) % 40 < 2
         if squared:
@@ -201,7 +201,7 @@ def photographs(condition: str, images: np.ndarray, labels: np.ndarray, number: 
     made = []
     for _ in range(number):
         lines = [rng.integers(len(images), size=digits) for digits in rows]
-        picture = photograph(write([images[line] for line in lines], rng, **how), rng, **look)
+        picture = photograph(write([list(images[line]) for line in lines], rng, **how), rng, **look)
         made.append((picture, labels[np.concatenate(lines)].tolist()))
     return made
 
@@ -224,8 +224,8 @@ def main() -> None:
         model = load(paths.MODEL)
         if len(sys.argv) > 1:
             start, end = FONTS_START, FONTS_END
-            paths = sorted(Path(sys.argv[1]).rglob(FONT_FILES))
-            counts = {path.name.split("-latin-")[0]: count(model, handwriting(path)) for path in paths}
+            fonts = sorted(Path(sys.argv[1]).rglob(FONT_FILES))
+            counts = {path.name.split("-latin-")[0]: count(model, handwriting(path)) for path in fonts}
         else:
             start, end = START, END
             images, labels = idx.read(paths.RAW / "t10k-images-idx3-ubyte")[FIRST:], idx.read(LABELS)[FIRST:]

@@ -69,7 +69,7 @@ def tables() -> None:
     head = ["recipe", "what it is", "network", "test accuracy, %", "TTA", "seeds", "seconds"]
     results = page(head, lines, [name for name, recipe in recipes.items() if not recipe.base])
     files.write_text(PAGES / "recipes.md", RECIPES + results)
-    short = [line for line in lines if line[0].strip("*") in SHOWN]
+    short = [line for line in lines if str(line[0]).strip("*") in SHOWN]
     files.write_text(README, between_marks(README, START, END, table(head, short)))
 
     lines = []
