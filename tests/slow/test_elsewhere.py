@@ -11,40 +11,28 @@ from ruamel.yaml import YAML
 from tests.helpers import project
 
 ELSEWHERE = {"PYTHONPATH": str(project.ROOT / "tests/helpers/elsewhere")}
-FIXTURES = """
-import mmap, multiprocessing, os, signal, sys
-from pathlib import Path
-for name in "ab":
-    Path(name).write_text(name)
-"""
 
 
 @pytest.mark.parametrize(
     ("code", "error"),
     [
         ("os.fork()", AttributeError),
-        ("os.getpgid(0)", AttributeError),
-        ("signal.SIGKILL", AttributeError),
         ("import fcntl", ModuleNotFoundError),
-        ("import resource", ModuleNotFoundError),
         ("exec(compile('open(\"/proc/self/status\")', '/project/stages/train.py', 'exec'))", FileNotFoundError),
         ("with open('a') as file: os.replace('b', 'a')", PermissionError),
-        ("with open('b') as file: Path('b').replace('a')", PermissionError),
-        ("with open('a') as file: Path('a').unlink()", PermissionError),
-        (
-            "with open('a') as file: pages = mmap.mmap(file.fileno(), 0, access=1)\nos.replace('b', 'a')",
-            PermissionError,
-        ),
-        ("multiprocessing.get_context('fork').Process(target=print).start()", AttributeError),
+        ("pages = mmap.mmap(open('a').fileno(), 0, access=1)\nos.remove('a')", PermissionError),
     ],
 )
 def test_what_is_missing_elsewhere_is_missing(tmp_path, code, error):
     """Or else the next test would show nothing."""
-    for variables, expected in ((ELSEWHERE, error.__name__), ({}, "")):
-        command = [sys.executable, "-c", f"{FIXTURES}\n{code}", "stages."]
-        result = project.run(tmp_path, *command, **{"PYTHONPATH": "", **variables})
-        assert (result.returncode == 0) == (not expected), result.stderr
-        assert expected in result.stderr
+    command = [
+        sys.executable,
+        "-c",
+        f"import mmap, os\nfor name in 'ab': open(name, 'w').write(name)\n{code}",
+        "stages.",
+    ]
+    assert project.run(tmp_path, *command, PYTHONPATH="").returncode == 0
+    assert error.__name__ in project.run(tmp_path, *command, **ELSEWHERE).stderr
 
 
 def test_the_pipeline_gives_the_same_bytes(finished, copy):
