@@ -99,7 +99,7 @@ def test_the_model_is_read_from_another_directory_in_python(walk):
     assert result.returncode == 0, result.stderr
     metrics = json.loads((walk / "reports/metrics.json").read_text())
     assert result.stdout.splitlines() == [
-        "Drawn digits, weights of the first layer: (784, 256)",
+        "10 classes, weights of the first layer: (784, 256)",
         "hidden layers: [256]",
         f"accuracy: {metrics['accuracy']}",
     ]
