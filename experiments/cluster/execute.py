@@ -52,7 +52,7 @@ def train_and_score(
     trial: Trial,
     arrays: Arrays,
     teachers: Sequence[Model] = (),
-    keep_model: bool = False,
+    keep_model: bool = True,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Row, Model]:
     """Return the row and, if asked, the model of a trial. With a checkpoint, training resumes to the same bytes.
