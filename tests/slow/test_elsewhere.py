@@ -20,7 +20,7 @@ ELSEWHERE = {"PYTHONPATH": str(project.ROOT / "tests/helpers/elsewhere")}
         ("import fcntl", ModuleNotFoundError),
         ("exec(compile('open(\"/proc/self/status\")', '/project/stages/train.py', 'exec'))", FileNotFoundError),
         ("with open('a') as file: os.replace('b', 'a')", PermissionError),
-        ("pages = mmap.mmap(open('a').fileno(), 0, access=1)\nos.remove('a')", PermissionError),
+        ("f = open('a'); pages = mmap.mmap(f.fileno(), 0, access=1); f.close(); os.remove('a')", PermissionError),
     ],
 )
 def test_what_is_missing_elsewhere_is_missing(tmp_path, code, error):
