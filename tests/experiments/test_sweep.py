@@ -201,6 +201,7 @@ def test_the_page_shows_the_best_and_a_base_that_has_changed_since_is_said(lab, 
     assert "0 trials to run" in out
 
 
+@pytest.mark.slow
 def test_the_best_one_becomes_an_experiment_of_dvc_with_the_same_network(copy, monkeypatch, in_process):
     monkeypatch.chdir(copy)
     ignored = shutil.ignore_patterns("*.csv", "*.json", "cache", "models")

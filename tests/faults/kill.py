@@ -1,7 +1,6 @@
 """Kill real processes: DVC with its stage, DVC alone, and training again and again."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -163,21 +162,6 @@ def orphaned_stage(repository, ledger):
         problems += repository.check(root, repository.old, "dvc status")
         ledger.record("another run right after kill -9 of dvc", "all", shell, problems)
         process.communicate()
-        shutil.rmtree(root)
-
-
-def two_writers(repository, ledger):
-    """Start the same command twice at once: one succeeds, the other is refused or has nothing to do."""
-    for command in (["dvc", "repro"], ["python", "-m", "stages.fetch"], ["python", "-m", "stages.train"]):
-        root = repository.copy()
-        run_stages(root, STAGES[:3] if command[-1] == "stages.train" else [])
-        both = [start(root, *command) for _ in range(2)]
-        printed = [process.communicate()[0] for process in both]
-        failed = [text for process, text in zip(both, printed, strict=True) if process.returncode]
-        refused = [text for text in failed if re.search("running here|is busy|Unable to acquire lock", text)]
-        problems = [] if len(failed) < 2 and failed == refused else [f"failed: {failed}"]
-        problems += [*repository.broken(root), *repository.resume(root)]
-        ledger.record("two runs at once", "all", " ".join(command), problems)
         shutil.rmtree(root)
 
 

@@ -85,7 +85,6 @@ def main():
             "disk": lambda: with_small_disk(directory / "disk", ledger, choose, rng),
             "dvc": lambda: kill.dvc_at_random_moments(repository(), ledger, 9, rng),
             "orphan": lambda: kill.orphaned_stage(repository(), ledger),
-            "twice": lambda: kill.two_writers(repository(), ledger),
             "links": lambda: kill.linked_caches(repository(), ledger),
             "environment": lambda: environment.unusual_environments(directory, ledger),
             "memory": lambda: environment.full_size(directory, ledger),

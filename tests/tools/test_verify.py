@@ -78,6 +78,7 @@ def test_any_difference_is_an_error_that_names_the_first_stage(copy, changed_sta
         assert result.stdout == "Every output is the recorded one, bit for bit.\n"
 
 
+@pytest.mark.slow
 def test_a_difference_in_the_inputs_is_named_and_is_no_bug(copy):
     project.run(copy, "git", "add", "dvc.lock")
     commit = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message=Lock"]
