@@ -45,7 +45,7 @@ def answer(model: Model, digits: list[segment.Digit]) -> list[segment.Digit]:
 def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:
     """Write reports/photos.csv, a row per digit, and reports/photos.png from the pictures in data/photos.
 
-    A picture without a digit, or one that cannot be read, has a row that says so; the others are answered all the same.
+    A picture without a digit, or one that cannot be read, has a row with the reason; the others are still answered.
     """
     model, pictures = load(paths.MODEL), decode.files_in(paths.PHOTOS)
     shown: list[segment.Picture] = []

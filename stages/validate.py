@@ -1,7 +1,7 @@
 """Reject a bad params.yaml before anything is touched.
 
 DVC deletes the outputs of a stage before it runs the stage, so a bad value found in `train` would already have cost
-the model. This stage checks every section first, and looks up the data set in the catalog. It is the only stage that
+the model. This stage checks every section first, and looks up the dataset in the catalog. It is the only stage that
 imports the others: their signatures are what it checks against.
 """
 

@@ -23,7 +23,7 @@ from stages.nn.schedules import SCHEDULES
 from stages.nn.training import diverged, fit
 
 MAX_PARAMETERS = 2**28  # 1 GiB; training needs about six times as much
-TRAIN_SAMPLE = 5000  # training images on which the training accuracy is measured where there is no validation split
+TRAIN_SAMPLE = 5000  # training images to measure the training accuracy on where there is no validation split
 WEIGHTS, ORDER, TRAINING, AUGMENTATION = 1, 2, 3, 4  # one random stream per purpose
 
 Teacher = Callable[[np.ndarray], np.ndarray]  # gives targets (n, K) for images (n, D)

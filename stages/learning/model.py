@@ -59,14 +59,13 @@ class Model:
     deskew: bool
     mean: float
     std: float
-    known: (
-        np.ndarray
-    )  # training images as they are before normalization (n, rows, columns), uint8, as many of each class
+    # Training images before normalization, uint8 (n, rows, columns), the same number of each class.
+    known: np.ndarray
     # Thresholds below which an answer is uncertain: of the confidence, and of the similarity to the known images.
     confidence: float = 0.0
     similarity: float = -1.0
-    # What the thresholds do on the validation images: their number, those below a threshold, those with a wrong answer,
-    # and those below a threshold with a wrong answer.
+    # Effect of the thresholds on the validation images: their number, those below a threshold, those with a wrong
+    # answer, and those below a threshold with a wrong answer.
     validation: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
@@ -123,7 +122,7 @@ class Model:
 def new_model(network: Network, activation: str, inputs: TrainingInputs, train: Split, validation: Split) -> Model:
     """Return the model of a network on pixels, with the fraction ABSTAIN of the validation images below each threshold.
 
-    The known images are drawn from the training images (N, D), as many of each class. Without validation images
+    The known images are drawn from the training images (N, D), the same number of each class. Without validation images
     there is nothing to choose thresholds by, and every answer is sure.
     """
     labels = train[1].argmax(axis=1)
@@ -139,7 +138,7 @@ def new_model(network: Network, activation: str, inputs: TrainingInputs, train: 
     names = np.array(inputs.classes)[validation[1].argmax(axis=1)]
     wrong = np.array([answer.name for answer in answers]) != names
     scores = np.array([answer[1:3] for answer in answers])  # confidence, similarity
-    thresholds = np.sort(scores, axis=0)[int(ABSTAIN * len(scores))].round(4)
+    thresholds = np.floor(np.sort(scores, axis=0)[int(ABSTAIN * len(scores))] * 1e4) / 1e4  # never rounded up to 1
     below = (scores < thresholds).any(axis=1)
     counts = len(scores), int(below.sum()), int(wrong.sum()), int((wrong & below).sum())
     confidence, similarity = thresholds.tolist()
@@ -178,7 +177,7 @@ def from_file(saved: Mapping[str, Any]) -> Model:
 
 
 def check_images(images: np.ndarray, shape: tuple[int, int], mean: float) -> None:
-    """Raise ValueError unless images are what a model takes that was trained on this shape and this mean of pixels."""
+    """Raise ValueError unless a model that was trained on this shape and this mean of pixels takes these images."""
     if not isinstance(images, np.ndarray):
         raise ValueError(f"images are a {type(images).__name__}, but the model takes a NumPy array")
     wanted = f"uint8 of shape (N, {shape[0]}, {shape[1]}) or ({shape[0]}, {shape[1]})"

@@ -1,4 +1,4 @@
-"""What can be set in the section `train` of params.yaml, which says what each setting means."""
+"""The settings in the section `train` of params.yaml, which explains each of them."""
 
 from typing import Annotated
 

@@ -26,7 +26,7 @@ Training computes in float32. To nearest, entries below 1/512 of the largest wou
 random: up or down, such that the mean is the number itself (Gupta, Agrawal, Gopalakrishnan and Narayanan, 2015).
 Scores are computed in float64, whose 21 bits are as good as float32 without any of this.
 
-Nothing else is rounded: + - * / and sqrt of single numbers have the same bits everywhere, as IEEE 754 guarantees,
+Nothing else needs rounding: + - * / and sqrt of single numbers have the same bits everywhere, as IEEE 754 guarantees,
 unless a compiler fuses two of them. The functions exp, log, tanh and cos do not, so they are written here in terms of
 those operations. A reader who skips `rounded` reads the textbook.
 """
@@ -66,7 +66,7 @@ def round_to(
     """Return float32 or float64 `a` as multiples of 2^(e - bits), where 2^e is the least power of two >= all |a|.
 
     `a` plus 1.5 * 2^(e - bits + MANTISSA) has no room for finer bits: the addition rounds them off, to nearest, and
-    the subtraction is exact. With `rng`, a random number from -1/2 to 1/2 unit is added before. Rounding to nearest
+    the subtraction is exact. With `rng`, a random number from -1/2 to 1/2 unit is added first. Rounding to nearest
     twice is rounding once. All entries are NaN if one is not finite or larger than LARGEST.
     """
     above, below = (extreme.reduce(a, axis=None, initial=0) for extreme in (np.maximum, np.minimum))
@@ -204,7 +204,7 @@ NOISE = np.tile((shuffled(POOL.bit_length() - 1) + 0.5) / POOL - 0.5, 2).astype(
 
 
 def check_machine() -> None:
-    """Raise ArithmeticError where products or functions do not come out as everywhere else.
+    """Raise ArithmeticError where products or functions do not come out as they do everywhere else.
 
     Products of the largest integers are compared with the same in integer arithmetic, the functions with their values
     on other machines, bit for bit.

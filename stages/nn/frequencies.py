@@ -2,12 +2,12 @@
 
 The two-dimensional cosine transform (Ahmed, Natarajan and Rao, 1974; what JPEG uses) writes an image as a sum of waves:
 k half periods from top to bottom times l from left to right. Digits have almost nothing above half their resolution, so
-the waves with k + l < 16, 136 of 784, say all that matters, and the first layer of the network has 136 inputs:
+the waves with k + l < 16, 136 of 784, hold all that matters, and the first layer of the network has 136 inputs:
 
     f = x @ B        # (N, D) @ (D, F) = (N, F)
 
 B has orthonormal columns. So the layer W (F, M) on frequencies is the layer B @ W (D, M) on pixels; `fold` returns that
-one, and a trained network is a network on pixels like any other. Orthonormal columns keep lengths, too: weight decay
+one, and a trained network is a network on pixels like any other. Orthonormal columns also keep lengths: weight decay
 means the same in both, and `project` takes an initialization for pixels to the frequencies, B^T @ W, as if the network
 had started on pixels and never looked at the higher waves.
 
@@ -25,7 +25,7 @@ CHUNK = 64  # images transformed at a time, so that they stay in the processor's
 
 
 class Pixels:
-    """The pixels of images of `shape` (rows, columns) as they are, D = F = rows * columns."""
+    """The pixels of images of `shape` (rows, columns) unchanged, D = F = rows * columns."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.resolution, self.F = shape, shape[0] * shape[1]

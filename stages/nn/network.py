@@ -37,7 +37,7 @@ class Network:
             layer.W[:] = initializer(rng, layer.inputs, layer.outputs)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Return the logits (N, K) for x (N, D), in its type; with `rng` in training mode, else in evaluation mode."""
+        """Return the logits (N, K) for x (N, D), of the same type; with `rng` in training mode, else for evaluation."""
         for layer in self.layers:
             x = layer.forward(x, rng)
         return x
@@ -52,7 +52,10 @@ class Network:
             dy = layer.backward(dy, rng)
 
     def predict(self, x: np.ndarray, dtype: DTypeLike = np.float64, chunk: int = 4096) -> np.ndarray:
-        """Return the logits (N, K) for x (N, D), computed in a type, a chunk of rows at a time: memory stays flat."""
+        """Return the logits (N, K) for x (N, D), computed in `dtype`, a chunk of rows at a time: memory stays flat.
+
+        Rounding is relative to the largest entry of a chunk, so the last bits depend on the rows computed together.
+        """
         starts = range(0, max(len(x), 1), chunk)
         return np.concatenate([self.forward(x[start : start + chunk].astype(dtype, copy=False)) for start in starts])
 

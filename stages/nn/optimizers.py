@@ -124,7 +124,7 @@ class Chain(Direction):
                 setattr(own, name, state[name].copy())
 
 
-# What the optimizers add to the chain, for a momentum. Gradient descent adds nothing: it goes straight downhill.
+# What each optimizer adds to the chain, given a momentum. Gradient descent adds nothing: it goes straight downhill.
 OPTIMIZERS: dict[str, Callable[[float], list[Direction]]] = {
     "gradient_descent": lambda momentum: [],
     "momentum": lambda momentum: [Momentum(momentum)],

@@ -1,8 +1,8 @@
-"""Train the same small networks on every kind of system that can be set up here; all must come to the same digest.
+"""Train the same small networks on every kind of system that can be set up here; all must produce the same digest.
 
 `make everywhere` calls it. Programs for other processors run in QEMU's user mode, with Debian's Python for them and
 NumPy's wheels or Debian's NumPy. All that goes to build/everywhere; nothing is installed. Needs Debian, or a
-derivative, with qemu-user-static. The table goes to docs/reliability.md, if every system could be set up and agrees.
+derivative, with qemu-user-static. The table goes to docs/exactness.md, if every system could be set up and agrees.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-// What the stage put into the page: the model, test images, the history of the training.
+// What the stage put into the page: the model, test images, the training history.
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -11,7 +11,7 @@ function floats(base64) {
   return new Float32Array(bytes(base64).buffer);
 }
 
-// Images from runs: so many zeros, so many other pixels, and these pixels.
+// Images from runs: the number of zeros, the number of other pixels, and these pixels.
 function unpack(packed, count, size) {
   const images = [];
   let at = 0;

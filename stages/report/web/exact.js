@@ -3,7 +3,7 @@
 "use strict";
 
 const BITS = 21;
-const TERMS = 2 ** 11; // a sum of more products is cut into pieces of so many
+const TERMS = 2 ** 11; // a longer sum of products is cut into pieces of this length
 const FINEST = -490;
 const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;

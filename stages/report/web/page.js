@@ -178,12 +178,12 @@ document.addEventListener("keydown", (event) => {
 const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
 const right = sum(data.confusion.map((row, k) => row[k]));
 byId("summary").textContent =
-  `${data.title}: a ${sizes} network written in NumPy, which is right on ` +
-  `${((100 * right) / tests.count).toFixed(2)} % of the test images. It runs in this page; nothing is sent anywhere.`;
+  `${data.title}: a ${sizes} network written in NumPy, that classifies ` +
+  `${((100 * right) / tests.count).toFixed(2)}% of the test images correctly. It runs in this page; nothing is sent anywhere.`;
 byId("digest").textContent = model.sha256;
 byId("exactness").textContent =
   "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of " +
-  "an image are those of the Python code for this image, bit for bit.";
+  "an image are those of the Python code for this image alone, bit for bit.";
 const [validation, withheld, wrong, caught] = data.thresholds.validation;
 byId("threshold").textContent = !validation
   ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."

@@ -3,7 +3,7 @@
 
 const PEN = 1.25; // radius of the pen, in pixels of the small picture
 const SOFT = 1.0; // width of its soft edge
-const SMALLEST = 0.04; // a drawing with a smaller longest side, as a fraction of the canvas, is no digit
+const SMALLEST = 0.04; // a drawing with a smaller longest side, as a fraction of the canvas, is not a digit
 
 // Strokes, lists of points [x, y] in fractions of the canvas, as a picture of `side` x `side` pixels from 0 to 1. They
 // are cropped to their box and scaled with their proportions kept, so that the longest side of the ink is `side`; then

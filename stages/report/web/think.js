@@ -94,11 +94,11 @@ function showThinking() {
     `Each tile is one of the ${hidden} neurons${last > 1 ? " of the first hidden layer" : ""}: its weights, blue ` +
     "where ink speaks for it and orange where ink speaks against it. The brighter, the stronger it answers to this " +
     `image${result ? `; ${active} are active` : ""}.` +
-    (last === 1 ? " A border: it speaks for the class beside it (blue) or against it (orange)." : "");
+    (last === 1 ? " A border: it speaks for the class in the inspector (blue) or against it (orange)." : "");
   byId("think-lead").textContent = result
-    ? `Every number below is of the image above. Point at a class${hidden ? " or a neuron" : ""}, or focus it, ` +
+    ? `Every number below belongs to the image above. Point at a class${hidden ? " or a neuron" : ""}, or focus it, ` +
       "to see its formula; choose it to keep it."
-    : "Draw a digit or take one of the test set: its numbers appear here.";
+    : "Draw a digit or pick one from the test set: its numbers appear here.";
   showInspector();
 }
 
@@ -134,7 +134,7 @@ function explainClass(k) {
   const at = `<sub>${k}</sub>`;
   const parts = [
     element("h3", { textContent: `Why ${name}${k === result.answer ? "" : "?"}` }),
-    formula(`z${at} = Σ ${last ? "y" : "x"} W + b`, `= ${number(weighted)} ${signed(bias)} = `, number(z)),
+    formula(`z${at} = Σ ${last ? "a" : "x"} W + b`, `= ${number(weighted)} ${signed(bias)} = `, number(z)),
     formula(`p${at} = e<sup>z${at}</sup> / Σ e<sup>z</sup>`, `= ${short(Math.exp(z))} / ${short(all)} = `, short(p)),
   ];
   if (last > 0) parts.push(element("h4", { textContent: "Neuron by neuron" }), votes(products, bias, z));
@@ -158,7 +158,7 @@ function explainClass(k) {
       ),
     );
   } else {
-    const text = `With ${model.activation} between the layers, the network is not linear; a logit is no sum of pixels.`;
+    const text = `With ${model.activation} between the layers, the network is not linear; a logit is not a sum over pixels.`;
     parts.push(element("p", { className: "note", textContent: text }));
   }
   return parts;
@@ -171,17 +171,17 @@ function explainNeuron(j) {
   const { z, y } = result.trace[0];
   const { rows, columns } = model;
   const functions = {
-    relu: "max(0, z)",
-    leaky_relu: "max(0.01 z, z)",
-    tanh: "tanh z",
-    sigmoid: "1 / (1 + e<sup>−z</sup>)",
+    relu: "max(0, h)",
+    leaky_relu: "max(0.01 h, h)",
+    tanh: "tanh h",
+    sigmoid: "1 / (1 + e<sup>−h</sup>)",
   };
   const figure = (draw, text) =>
     element("figure", {}, picture(draw, { "aria-label": text }), element("figcaption", { textContent: text }));
   const parts = [
     element("h3", { textContent: `Neuron ${j + 1}` }),
-    formula("z = Σ x W + b", `= ${number(sum(products))} ${signed(bias)} = `, number(z[j])),
-    formula(`y = ${functions[model.activation]}`, "= ", number(y[j])),
+    formula("h = Σ x W + b", `= ${number(sum(products))} ${signed(bias)} = `, number(z[j])),
+    formula(`a = ${functions[model.activation]}`, "= ", number(y[j])),
     element(
       "div",
       { className: "triple" },
@@ -208,7 +208,7 @@ function explainNeuron(j) {
     const largest = Math.max(...said.map(({ value }) => Math.abs(value))) || 1;
     parts.push(
       element("h4", {
-        textContent: activation ? "What it says to each class: y W" : "It is not active, and says nothing",
+        textContent: activation ? "What it says to each class: a W" : "It is not active, and says nothing",
       }),
     );
     if (activation)
