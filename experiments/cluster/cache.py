@@ -3,7 +3,6 @@
 Each machine prepares its own. The cache may be deleted at any time.
 """
 
-import fcntl
 import json
 import shutil
 import subprocess
@@ -29,6 +28,8 @@ Arrays = tuple[TrainingInputs, dict[str, tuple[np.ndarray, np.ndarray]]]  # imag
 
 def prepare(trial: Trial) -> Arrays:
     """Return the arrays of a trial, memory-mapped. They are made if they are missing, made again if damaged."""
+    import fcntl  # not on Windows, where this module is imported, but no cluster is started
+
     directory = CACHE / digest([trial.data, trial.settings["preprocess"], code_digest(CODE)])
     with suppress(FileNotFoundError, ValueError):
         return read(directory, trial.tested)

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import threading
@@ -181,6 +180,8 @@ def source(kind, address):
 
 def one(kind, address, digest):
     """Download from one kind of server, then from a good one; print what came of it as JSON."""
+    import resource  # only on Unix
+
     import stages.fetch  # noqa: F401 (its memory counts)
     from stages.download.sources import Downloader, File
 

@@ -98,9 +98,11 @@ def test_whatever_is_killed_the_same_command_resumes(lab):
     with started(*command, WORKERS="1") as process:  # the program
         wait_for(lambda: lines() == 2)
         (worker,) = workers(process)
+        os.killpg(process.pid, signal.SIGSTOP)  # or it might be done before the second one starts
         second = project.run(lab, sys.executable, "-m", *command)
         assert "is running here" in second.stderr
         process.kill()
+        os.killpg(process.pid, signal.SIGCONT)
     wait_for(lambda: not alive(worker))
     before = TABLE.read_text()
     with started(*command, WORKERS="1") as process:  # Ctrl-C
