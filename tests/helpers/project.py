@@ -143,7 +143,9 @@ def merge(content, changes):
 
 def environment(root, **variables):
     """This environment's programs first on PATH, and a DVC that shares nothing with the user's."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "MAKE", "MFLAGS"))
+    }
     own = {"PATH": PATH, "DVC_SITE_CACHE_DIR": str(root / ".dvc/site"), "DVC_NO_ANALYTICS": "1"}
     return {**inherited, **own, **variables}
 

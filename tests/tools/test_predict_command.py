@@ -86,7 +86,7 @@ def test_make_hands_over_names_with_spaces_parentheses_and_quotes(root):
         "predict:\n\t" + recipe.replace("-m tools.predict", f'-c "{code}"'), encoding="utf-8"
     )
     text = f"{' '.join(names)}  'one.png' bl*.png folder/ missing.png"
-    command = ["make", "--no-print-directory", "predict", f"IMAGES={text}"]  # these tests may run under make
+    command = ["make", "predict", f"IMAGES={text}"]
     done = project.run(root, *command, PYTHONPATH=str(project.ROOT))
     assert done.stdout == "|".join([*names, "one.png", "blank.png", "folder", "missing.png\n"]), done.stderr
 
