@@ -46,6 +46,7 @@ def unusual_environments(directory, ledger):
     rows = {
         "no terminal, streams closed": ("closed", ["setsid", "sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"], {}),
         "python -OO": ("optimized", [], {"PYTHONOPTIMIZE": "2"}),
+        "locale C, no UTF-8 mode": ("locale", [], {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
         "ASCII streams": ("ascii Größe", [], {"PYTHONIOENCODING": "ascii"}),
         "no home": ("homeless", [], mpl),
         "1 GiB of memory": ("memory", IN_1_GIB, {}),
