@@ -199,7 +199,7 @@ class Bench:
         yield from self.unrecovered(name)
 
 
-def at_calls(bench, ledger, choose):
+def at_calls(bench, ledger, stages, choose):
     """Kill, terminate and interrupt a stage before each of its file operations, and make each of them fail."""
     for kind, number, expected in (
         ("kill -9 before a call", signal.SIGKILL, {-signal.SIGKILL}),
@@ -207,18 +207,18 @@ def at_calls(bench, ledger, choose):
         ("SIGINT before a call", signal.SIGINT, {130}),
         ("a call that fails", None, {0, 1}),
     ):
-        for name in FUNCTIONS:
+        for name in stages:
             for n in choose(range(1, bench.calls[name] + 1)):
                 ledger.record(kind, name, f"call {n}", bench.inject(name, AtCall(n, number), expected))
 
 
-def at_bytes(bench, ledger, choose, positions, rng):
+def at_bytes(bench, ledger, stages, choose, positions, rng):
     """Break off each file that a stage writes at its first bytes, its last and some random ones in between."""
     for kind, deadly, expected in (
         ("killed at a byte", True, {-signal.SIGXFSZ}),
         ("write error at a byte", False, {1}),
     ):
-        for name in FUNCTIONS:
+        for name in stages:
             places = [
                 (n, at)
                 for n, size in enumerate(bench.sizes[name])

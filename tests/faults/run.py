@@ -70,6 +70,10 @@ def main():
     options = parser.parse_args()
     rng, ledger, quick = random.Random(options.seed), Ledger(), options.quick
 
+    stages = [*inject.FUNCTIONS]
+    if quick:
+        stages = rng.sample(stages, min(4, len(stages)))
+
     def choose(faults):
         """All of them, or one."""
         faults = list(faults)
@@ -79,8 +83,8 @@ def main():
         directory = Path(temporary).resolve()
         bench, repository = (cache(lambda make=make: make(directory / make.__name__)) for make in MAKERS)
         parts = {
-            "calls": lambda: inject.at_calls(bench(), ledger, choose),
-            "bytes": lambda: inject.at_bytes(bench(), ledger, choose, 5, rng),
+            "calls": lambda: inject.at_calls(bench(), ledger, stages, choose),
+            "bytes": lambda: inject.at_bytes(bench(), ledger, stages, choose, 5, rng),
             "resume": lambda: kill.resumed(directory, ledger, quick, rng),
             "disk": lambda: with_small_disk(directory / "disk", ledger, choose, rng),
             "dvc": lambda: kill.dvc_at_random_moments(repository(), ledger, 9, rng),

@@ -57,19 +57,20 @@ def test_the_pipeline_the_tools_and_an_experiment_work_there(tmp_path, place):
     assert run("dvc repro").endswith("Data and pipelines are up to date.\n")
     run("git add --all && git commit --quiet --message Results")
     assert run("python -m tools.verify") == "Every output is the recorded one, bit for bit.\n"
-    run("python -m tools.plots && dvc plots show")
-    assert ("<script src=" in (there / "dvc_plots/index.html").read_text(encoding="utf-8")) != own  # from the network
-    if not own:
-        run("dvc push")
-        pushed, cached = (
-            {path.name for path in directory.rglob("*") if path.is_file()}
-            for directory in (tmp_path / "store", top / ".dvc/cache/files")
-        )
-        assert pushed == cached != set()
-        assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
-    assert "Running stage 'predict'" in run("dvc exp run --temp -S predict.dpi=60")
     assert (there / ".dvc").exists() == own
-    run("git diff --exit-code . && dvc repro")
+    if own:
+        return
+    run("python -m tools.plots && dvc plots show")
+    assert "<script src=" in (there / "dvc_plots/index.html").read_text(encoding="utf-8")  # from the network
+    run("dvc push")
+    pushed, cached = (
+        {path.name for path in directory.rglob("*") if path.is_file()}
+        for directory in (tmp_path / "store", top / ".dvc/cache/files")
+    )
+    assert pushed == cached != set()
+    assert must(top, "dvc", "status") == "Data and pipelines are up to date.\n"
+    assert "Running stage 'predict'" in run("dvc exp run --temp -S predict.dpi=60")
+    assert not (there / ".dvc").exists()
 
 
 def test_git_on_windows_changes_no_line_end(copy, tmp_path):
