@@ -3,6 +3,7 @@
 from math import fsum
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
@@ -16,7 +17,7 @@ from stages.report import metrics
 
 
 def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_threads: Threads) -> None:
-    """Write reports/metrics.json, reports/predictions.csv (a row per test image) and reports/classes.csv."""
+    """Write reports/metrics.json, predictions.csv (a row per test image), mistakes.csv and classes.csv."""
     model = load(paths.MODEL)
     images_path, targets_path = (paths.PROCESSED / f"test_{part}.npy" for part in ("images", "targets"))
     sha256 = files.read_json(paths.TEST, TestInputs).sha256
@@ -38,20 +39,21 @@ def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_thr
         "calibration_error": metrics.expected_calibration_error(confidence, correct, calibration_bins),
     }
     files.write_json(paths.METRICS, {name: round(value, 6) for name, value in scores.items()})
-    files.write_rows(
-        paths.PREDICTIONS,
-        (
-            {"actual": model.classes[actual], "predicted": model.classes[guess], "confidence": f"{probability:.6f}"}
-            for actual, guess, probability in zip(labels, predicted, confidence, strict=True)
-        ),
-    )
+    rows = [
+        {"actual": model.classes[actual], "predicted": model.classes[guess], "confidence": f"{probability:.6f}"}
+        for actual, guess, probability in zip(labels, predicted, confidence, strict=True)
+    ]
+    files.write_rows(paths.PREDICTIONS, rows)
+    mistakes = [{"image": int(i)} | rows[i] for i in np.flatnonzero(~correct)]
+    files.write_rows(paths.MISTAKES, mistakes, ["image", *rows[0]])
     counts = metrics.confusion(labels, predicted, len(model.classes))
+    classes = zip(model.classes, counts.sum(axis=1), *metrics.per_class(counts), strict=True)
     files.write_rows(
         paths.CLASSES,
-        (
+        [
             {"class": name, "images": int(n), "precision": f"{p:.4f}", "recall": f"{r:.4f}", "f1": f"{f1:.4f}"}
-            for name, n, p, r, f1 in zip(model.classes, counts.sum(axis=1), *metrics.per_class(counts), strict=True)
-        ),
+            for name, n, p, r, f1 in classes
+        ],
     )
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
 

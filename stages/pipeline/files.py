@@ -154,13 +154,12 @@ def read_json(path: Path | str, kind: Any = Any) -> Any:
             raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
 
 
-def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write dictionaries with equal keys, at least one, as CSV with a header line; None becomes an empty cell."""
-    first, *rest = rows
+def write_rows(path: Path | str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write dictionaries with equal keys as CSV with a header line, `columns` if none; None becomes an empty cell."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(first), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=rows[0] if rows else columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([first, *rest])
+        writer.writerows(rows)
 
 
 def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:

@@ -12,10 +12,12 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.dataset.records import TEST_ARRAYS, TRAINING_ARRAYS
 from stages.learning.model import Model
 from stages.nn.initializers import he_normal
 from stages.nn.network import multilayer_perceptron
 from stages.pipeline import files, paths
+from tools.docs import rerun
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests/fixture"
@@ -24,6 +26,11 @@ ROLES = {
     "train_labels": "train-labels-idx1-ubyte",
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
+}
+DIRECTORIES = {
+    "data/raw": ["dataset.json", *ROLES.values()],
+    "data/processed": ["inputs.json", "test.json", *TRAINING_ARRAYS, *TEST_ARRAYS],
+    "reports/figures": sorted(path.name for path in (ROOT / "reports/figures").glob("*.png")),
 }
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 LEFT_OUT = {"reports", "dvc.lock", "tests", "experiments", "benchmarks", "docs"}
@@ -170,14 +177,10 @@ def repro(root, *arguments, **variables):
 
 
 def outputs(*stages):
-    """The files that stages make; of a directory, the figures that are in Git."""
+    """The files that stages make."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    for stage in stages:
-        for entry in [*declared[stage]["outs"], *declared[stage].get("metrics", [])]:
-            name = entry if isinstance(entry, str) else next(iter(entry))
-            directory = ROOT / name
-            files = sorted(path.name for path in directory.glob("*.png")) if directory.is_dir() else []
-            yield from (f"{name}/{file}" for file in files) if files else [name]
+    for name in sorted(set().union(*(rerun.outputs(declared[stage]) for stage in stages))):
+        yield from (f"{name}/{file}" for file in DIRECTORIES[name]) if name in DIRECTORIES else [name]
 
 
 def snapshot(root):

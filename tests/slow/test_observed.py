@@ -60,7 +60,7 @@ def differences(declared, observed):
         stage = declared[name]
         for verb, seen, entries in (
             ("reads", read, rerun.names(stage["deps"]) - CONSTANTS),
-            ("writes", written, rerun.names([*stage.get("outs", []), *stage.get("metrics", [])])),
+            ("writes", written, rerun.outputs(stage)),
             ("reads section", sections, rerun.names(stage["params"])),
         ):
             lines += [f"{name} {verb} {one}, undeclared" for one in sorted(seen) if not rerun.depends(entries, [one])]
@@ -89,7 +89,7 @@ def test_what_is_read_and_written_is_what_is_declared(declared, observed):
 
 def test_what_is_declared_in_vain_is_noticed(declared, observed):
     declared["plot"]["deps"].append("data/raw/train-images-idx3-ubyte")
-    declared["plot"]["outs"].append("reports/more")
+    declared["plot"]["plots"].append("reports/more")
     declared["plot"]["params"].append("evaluate")
     assert differences(declared, observed) == [
         "plot declares and never reads data/raw/train-images-idx3-ubyte",

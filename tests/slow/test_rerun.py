@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import shutil
 import sys
 
 import pytest
 
 from stages.pipeline.yaml_reader import load
 from tests.helpers import project
+from tests.helpers.project import must
 from tools.docs import rerun
 
 DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]
+IDENTITY = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
 CSS = "stages/report/web/page.css"
 # A key of each section.
 KEYS = [
@@ -26,7 +29,7 @@ KEYS = [
 
 def outputs(*names):
     """The files and directories that stages make."""
-    return set().union(*(rerun.names([*DVC[name]["outs"], *DVC[name].get("metrics", [])]) for name in names))
+    return set().union(*(rerun.outputs(DVC[name]) for name in names))
 
 
 def set_seed(root):
@@ -56,7 +59,7 @@ def test_what_follows_depends_on_the_bytes_that_came_out(copy, change, changed, 
     ran = project.repro(copy)
     names = {name for name, data in project.snapshot(copy).items() if data != before[name]}
     different = {out for out in outputs(*DVC) if rerun.depends([out], names)}
-    follow = [name for name in may_run if rerun.depends(DVC[name]["deps"], different)]
+    follow = [name for name in may_run if rerun.depends(DVC[name]["deps"], names)]
     assert ran == [name for name in project.STAGES if name in runs + follow]
     if expected is None:
         assert all(different & outputs(name) for name in {*runs, *may_run} - {"validate"})
@@ -79,6 +82,47 @@ def test_a_key_of_each_section_reruns_its_stage(copy):
         project.set_params(copy, key)
         assert list(stale(copy)) == rerun.effects(DVC, {"params.yaml", *key})[0]
         (copy / "params.yaml").write_bytes(before)
+
+
+def test_values_that_were_tried_before_run_no_stage(copy, tmp_path):
+    """DVC's run cache restores every stage; in another clone, those of which no result is in Git: DVC pushes no such."""
+    first, clone = project.snapshot(copy), tmp_path / "clone"
+    lock = (copy / "dvc.lock").read_bytes()
+    must(copy, "dvc", "remote", "add", "--default", "team", str(tmp_path / "team"))
+    must(copy, "git", "add", "--all")
+    must(copy, "git", *IDENTITY, "commit", "--quiet", "--message", "All")
+    must(copy, "dvc", "push", "--quiet")
+    for key in KEYS:
+        project.set_params(copy, key)
+    assert project.repro(copy) == project.STAGES
+    second = project.snapshot(copy)
+    must(copy, "dvc", "push", "--quiet", "--run-cache")
+    must(copy, "git", "restore", ".")
+    assert project.repro(copy) == []
+    assert project.snapshot(copy) == first
+    assert (copy / "dvc.lock").read_bytes() == lock
+
+    must(tmp_path, "git", "clone", "--quiet", str(copy), str(clone))
+    must(clone, "dvc", "pull", "--quiet", "--run-cache")
+    for key in KEYS:
+        project.set_params(clone, key)
+    assert project.repro(clone, "--pull") == ["train", "evaluate", "plot"]
+    assert project.snapshot(clone) == second
+
+
+def test_dvc_changes_only_the_lines_concerned(copy):
+    """The files of the pipeline are written as DVC writes them."""
+    shutil.copy(project.ROOT / "params.yaml", copy)
+    must(copy, "git", "add", "--all")
+    must(copy, "git", *IDENTITY, "commit", "--quiet", "--message", "All")
+    for arguments, file, expected in (
+        (("freeze", "fetch"), "dvc.yaml", ["+    frozen: true"]),
+        (("unfreeze", "fetch"), "dvc.yaml", []),
+        (("exp", "run", "-S", "train.epochs=5", "validate"), "params.yaml", ["-  epochs: 24", "+  epochs: 5"]),
+    ):
+        must(copy, "dvc", *arguments)
+        diff = must(copy, "git", "diff", "--unified=0", "--", file).splitlines()
+        assert [line for line in diff if line[0] in "+-" and line[:3] not in ("+++", "---")] == expected
 
 
 @pytest.mark.parametrize("name", ["stages/nn/layers.py", "stages/nn/more.py", "stages/dataset/deskew.py", CSS])

@@ -40,19 +40,24 @@ def effects(stages: dict[str, Any], changed: set[str]) -> tuple[list[str], list[
     may_run: list[str] = []
     different: set[str] = set()
     for name, stage in stages.items():
-        if name not in runs and depends(stage["deps"], different):
+        if name not in runs and (depends(stage["deps"], different) or depends(different, stage["deps"])):
             may_run.append(name)
         if name in runs + may_run:
-            different |= names([*stage["outs"], *stage.get("metrics", [])]) - {CONSTANT}
+            different |= outputs(stage) - {CONSTANT}
     return runs, may_run
 
 
-def depends(entries: list[Any], changed: Iterable[str]) -> bool:
+def depends(entries: Iterable[Any], changed: Iterable[str]) -> bool:
     """Whether a list of dvc.yaml has one of the files or sections, or a directory with one of the files."""
     return any(name == entry or name.startswith(f"{entry}/") for entry in names(entries) for name in changed)
 
 
-def names(entries: list[Any]) -> set[str]:
+def outputs(stage: dict[str, Any]) -> set[str]:
+    """Return what a stage writes."""
+    return names([out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])])
+
+
+def names(entries: Iterable[Any]) -> set[str]:
     """Return the names in a list of dvc.yaml, where an entry with options is a mapping from its name to them."""
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
