@@ -32,8 +32,8 @@ def observe(root, *arguments):
         name = inside(root, path)
         if name is None:
             continue
-        if what == "read" and name == "params.yaml":
-            sections.add(more[0] or "params.yaml")
+        if what == "read" and name == "params.yaml" and more[0]:
+            sections.add(more[0])
         elif what == "read" and name not in written and (root / name).is_file():
             read.add(name)
         elif what == "write":
@@ -61,7 +61,7 @@ def differences(declared, observed):
         for verb, seen, entries in (
             ("reads", read, rerun.names(stage["deps"]) - CONSTANTS),
             ("writes", written, rerun.outputs(stage)),
-            ("reads section", sections, rerun.names(stage["params"])),
+            ("reads section", sections, rerun.names(stage.get("params", []))),
         ):
             lines += [f"{name} {verb} {one}, undeclared" for one in sorted(seen) if not rerun.depends(entries, [one])]
             lines += [f"{name} declares and never {verb} {one}" for one in entries if not rerun.depends([one], seen)]

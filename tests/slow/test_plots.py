@@ -8,7 +8,10 @@ import pytest
 from tests.helpers import browser
 from tests.helpers.project import must
 
-PLOTS = ["Loss", "Accuracy", "Learning rate at the end of each epoch", "Confusion on the test images"]
+PLOTS = {
+    *("Loss", "Accuracy", "Learning rate at the end of each epoch"),
+    *("Mistakes on the test images", "F1 score of each class on the test images"),
+}
 # How many pixels of each diagram have a color: lines and cells have one, paper, axes and text are gray.
 COLORED = """
 return Array.from(document.querySelectorAll("canvas.marks"), (canvas) => {
@@ -49,7 +52,7 @@ def opened(driver, page):
     driver.get(page.as_uri())
     driver.execute_async_script("""
       const done = arguments[0], start = Date.now();
-      const drawn = () => document.querySelectorAll("canvas.marks").length === 4 || Date.now() - start > 5000;
+      const drawn = () => document.querySelectorAll("canvas.marks").length === 5 || Date.now() - start > 5000;
       const wait = () => drawn() ? requestAnimationFrame(done) : setTimeout(wait, 50);
       wait();
     """)
@@ -61,7 +64,7 @@ def opened(driver, page):
 def test_the_diagrams_are_drawn_and_no_request_leaves(offline):
     page = plotted(offline, "diff")
     plots = [json.loads(text) for text in re.findall(r"var spec = (\{\"\$schema\".*\});", page.read_text("utf-8"))]
-    assert [plot["title"]["text"] for plot in plots] == PLOTS
+    assert sorted(plot["title"]["text"] for plot in plots) == sorted(PLOTS)
     assert all({row["rev"] for row in plot["data"]["values"]} == {"HEAD", "workspace"} for plot in plots)
     with browser.started() as driver:
         requested = opened(driver, page)

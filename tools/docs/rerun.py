@@ -36,7 +36,7 @@ def effects(stages: dict[str, Any], changed: set[str]) -> tuple[list[str], list[
 
     `stages` is in the order of the pipeline; `changed` has files and sections of params.yaml.
     """
-    runs = [name for name, stage in stages.items() if depends([*stage["deps"], *stage["params"]], changed)]
+    runs = [name for name, stage in stages.items() if depends([*stage["deps"], *stage.get("params", [])], changed)]
     may_run: list[str] = []
     different: set[str] = set()
     for name, stage in stages.items():
