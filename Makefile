@@ -24,15 +24,13 @@ sweep: .venv/dev  ## train combinations of parameters: SWEEP=NAME of experiments
 	dvc repro fetch
 	python -m experiments.sweeps.sweep $(SWEEP)
 
-recipes: .venv/dev  ## train the recipes and ablations that have no row yet, write the tables (all: five hours)
-	$(INSTALL) --constraint requirements.txt '.[bench]'
+recipes: .venv/dev .venv/bench  ## train the recipes and ablations that have no row yet, write the tables (all: five hours)
 	dvc repro fetch
 	python -m experiments.recipes.run
 	python -m experiments.recipes.other_writers
 	python -m experiments.recipes.tables
 
-bench: .venv/installed  ## compare speed with PyTorch and JAX (20 minutes)
-	$(INSTALL) --constraint requirements.txt '.[bench]'
+bench: .venv/bench  ## compare speed with PyTorch and JAX (20 minutes)
 	dvc repro preprocess
 	python -m benchmarks.speed
 
@@ -65,22 +63,25 @@ everywhere: .venv/dev  # train on emulated processors and with other versions of
 faults: .venv/dev  # inject faults at every point of the pipeline and report what survives (35 minutes)
 	python -m tests.faults.run --report tests/faults/report.md
 
-fuzz: .venv/installed  # fuzz the readers with millions of files, guided by coverage (15 minutes)
-	$(INSTALL) --constraint requirements.txt '.[fuzz]'
+fuzz: .venv/fuzz  # fuzz the readers with millions of files, guided by coverage (15 minutes)
 	python -m tests.faults.fuzz idx -runs=10000000
 	python -m tests.faults.fuzz npy -runs=250000
 	python -m tests.faults.fuzz npz -runs=250000
 
-notebook: .venv/installed  # write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
-	$(INSTALL) --constraint requirements.txt '.[notebook]'
+notebook: .venv/notebook  # write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
 	python -m tools.docs.notebook
 
-# Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it development and sweeps.
+# Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it what groups of targets need. With
+# the digest of each file, but for the benchmark's: PyTorch has one for every kind of processor.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml
+HASHED = $(COMPILE) --generate-hashes
 lock: .venv/installed
 	command -v uv > /dev/null || $(INSTALL) uv==0.13.9
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --output-file requirements.txt
+	$(HASHED) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --constraint requirements.txt --extra fuzz --output-file requirements-fuzz.txt
+	$(HASHED) --constraint requirements.txt --extra notebook --output-file requirements-notebook.txt
+	$(COMPILE) --constraint requirements.txt --extra bench --output-file requirements-bench.txt
 
 # DVC refuses to run without Git unless it is configured.
 repro bench recipes sweep: git
@@ -105,6 +106,6 @@ endif
 	$(INSTALL) --requirement requirements.txt
 	@cd .venv && pwd -P > installed
 
-.venv/dev: requirements-dev.txt .venv/installed
-	$(INSTALL) --requirement requirements-dev.txt
+.venv/%: requirements-%.txt .venv/installed
+	$(INSTALL) --requirement $<
 	@touch $@
