@@ -11,6 +11,7 @@ help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: .venv/installed  ## run the pipeline: download, preprocess, train, evaluate, plot, page, predict
+	@python -m tools.unlock
 	dvc repro
 	dvc metrics show
 

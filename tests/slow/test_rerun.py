@@ -85,7 +85,7 @@ def test_a_key_of_each_section_reruns_its_stage(copy):
 
 
 def test_values_that_were_tried_before_run_no_stage(copy, tmp_path):
-    """DVC's run cache restores every stage; in another clone, those of which no result is in Git: DVC pushes no such."""
+    """The run cache restores every stage; in another clone, those with no result in Git: DVC does not push these."""
     first, clone = project.snapshot(copy), tmp_path / "clone"
     lock = (copy / "dvc.lock").read_bytes()
     must(copy, "dvc", "remote", "add", "--default", "team", str(tmp_path / "team"))
