@@ -47,12 +47,13 @@ def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_thr
     mistakes = [{"image": int(i)} | rows[i] for i in np.flatnonzero(~correct)]
     files.write_rows(paths.MISTAKES, mistakes, ["image", *rows[0]])
     counts = metrics.confusion(labels, predicted, len(model.classes))
-    classes = zip(model.classes, counts.sum(axis=1), *metrics.per_class(counts), strict=True)
+    wrong = counts.sum(axis=1) - counts.diagonal()
+    classes = zip(model.classes, counts.sum(axis=1), wrong, *metrics.per_class(counts), strict=True)
     files.write_rows(
         paths.CLASSES,
         [
-            {"class": name, "images": int(n), "precision": f"{p:.4f}", "recall": f"{r:.4f}", "f1": f"{f1:.4f}"}
-            for name, n, p, r, f1 in classes
+            {"class": name, "images": n, "wrong": w, "precision": f"{p:.4f}", "recall": f"{r:.4f}", "f1": f"{f1:.4f}"}
+            for name, n, w, p, r, f1 in classes
         ],
     )
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")

@@ -10,7 +10,7 @@ from tests.helpers.project import must
 
 PLOTS = {
     *("Loss", "Accuracy", "Learning rate at the end of each epoch"),
-    *("Mistakes on the test images", "F1 score of each class on the test images"),
+    *("Mistakes on the test images", "Wrong answers by class on the test images"),
 }
 # How many pixels of each diagram have a color: lines and cells have one, paper, axes and text are gray.
 COLORED = """
