@@ -59,14 +59,10 @@ def test_every_order_of_the_images_in_memory_gives_the_same_bits(kind):
 
 
 @pytest.mark.parametrize("terms", [1, 2, 22, 28, 32, 33, 64, 65, 1000])
-def test_as_many_bits_as_an_exact_sum_leaves_room_for(terms):
-    for kind, room in ((np.float32, 24), (np.float64, 53)):
-        most = bits(terms, np.dtype(kind))
-        assert terms * 2 ** (2 * most) <= 2**room < terms * 2 ** (2 * most + 2) * 2
-    size = 2 ** bits(terms, np.dtype(np.float32))
-    a, b = rng.integers(size // 2, size, (2, 9, terms), endpoint=True)
-    a[0] = b[0] = size
-    assert np.array_equal(a.astype(np.float32) @ b.T.astype(np.float32), a @ b.T)
+@pytest.mark.parametrize(("kind", "room"), [(np.float32, 24), (np.float64, 53)])
+def test_as_many_bits_as_an_exact_sum_leaves_room_for(terms, kind, room):
+    most = bits(terms, np.dtype(kind))
+    assert terms * 2 ** (2 * most) <= 2**room < terms * 2 ** (2 * most + 2) * 2
 
 
 @pytest.mark.parametrize(("shape", "points"), [((28, 28), 784), ((28, 28), 484), ((40, 300), 12000)])
@@ -80,13 +76,6 @@ def test_no_sum_of_the_transform_is_rounded(shape, points, monkeypatch):
     images = rng.standard_normal((5, points)).astype(np.float32)
     images[0], images[1], images[2] = 4, 0, 3.999
     assert LowFrequencies(shape, 16).transform(images).dtype == np.float32
-
-
-def test_folded_and_projected_weights_keep_their_type():
-    low = LowFrequencies((9, 12), 4)
-    W = rng.standard_normal((low.F, 3)).astype(np.float32)
-    assert low.fold(W).dtype == low.project(low.fold(W)).dtype == np.float32
-    np.testing.assert_allclose(low.project(low.fold(W)), W, atol=1e-5)
 
 
 @pytest.mark.parametrize("frequencies", [1, 4, 8, 16, 27, 28, 40])
@@ -112,7 +101,9 @@ def test_a_coarser_image_has_the_same_low_frequencies():
 
 def test_folded_weights_give_the_same_outputs_on_pixels():
     low = LowFrequencies((28, 28), 16)
-    images, W = rng.standard_normal((5, 784)), rng.standard_normal((136, 10))
-    np.testing.assert_allclose(images @ low.fold(W), low.transform(images) @ W, atol=1e-4)
-    np.testing.assert_allclose(low.project(low.fold(W)), W, atol=1e-5)
-    assert np.sum(low.fold(W) ** 2) == pytest.approx(np.sum(W**2), rel=1e-5)  # weight decay means the same
+    images, W = rng.standard_normal((5, 784)), rng.standard_normal((136, 10)).astype(np.float32)
+    folded = low.fold(W)
+    np.testing.assert_allclose(images @ folded, low.transform(images) @ W, atol=1e-4)
+    np.testing.assert_allclose(low.project(folded), W, atol=1e-5)
+    assert folded.dtype == low.project(folded).dtype == np.float32
+    assert np.sum(folded**2) == pytest.approx(np.sum(W**2), rel=1e-5)  # weight decay means the same
