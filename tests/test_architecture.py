@@ -100,23 +100,6 @@ def test_a_stage_has_its_own_section_of_params(name):
         assert name in load(ROOT / "params.yaml")[0]
 
 
-@pytest.mark.parametrize("name", stages())
-def test_deps_are_ordered_and_made_by_another_stage_or_in_git(name):
-    """First the script, then its modules, then data; nothing twice."""
-    deps = stages()[name]["deps"]
-    modules = [dep for dep in deps if dep.split("/")[0] == "stages"]
-    assert deps[: len(modules)] == modules
-    assert modules == sorted(modules, key=lambda dep: (dep != f"stages/{name}.py", dep))
-    assert not any(rerun.depends([dep], {*deps} - {dep}) for dep in deps)
-    made = set().union(*(rerun.names(outputs(stage)) for stage in stages().values()))
-    for dep in deps:
-        assert dep in made or (ROOT / dep).exists()
-
-
-def outputs(stage):
-    return [*stage.get("outs", []), *stage.get("metrics", [])]
-
-
 def allowed(package, name):
     """Return True if a module of a package may import this. `learning` is where the network and the digits meet."""
     top, *rest = name.split(".")
@@ -127,15 +110,13 @@ def allowed(package, name):
     return {*rest[:1]} <= ({"learning", "nn", "dataset"} if package == "learning" else {package})
 
 
-@pytest.mark.parametrize("package", LIBRARIES)
-def test_a_package_imports_only_itself_and_its_libraries(package):
-    for path in (ROOT / "stages" / package).glob("*.py"):
-        assert [name for name in imported(path) if not allowed(package, name)] == []
-    assert not any(allowed(package, name) for name in ("pandas", "stages.train", "tools.git"))
-
-
-def test_every_package_is_known():
-    assert {path.parent.name for path in (ROOT / "stages").glob("*/*.py")} == set(LIBRARIES)
+def test_a_package_imports_only_itself_and_its_libraries():
+    modules = {path: path.parent.name for path in (ROOT / "stages").glob("*/*.py")}
+    assert set(modules.values()) == set(LIBRARIES)
+    for path, package in modules.items():
+        assert [name for name in imported(path) if not allowed(package, name)] == [], path
+    for package in LIBRARIES:
+        assert not any(allowed(package, name) for name in ("pandas", "stages.train", "tools.git"))
 
 
 def test_no_stage_imports_a_stage_except_validate():
