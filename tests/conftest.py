@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("pipeline") / "copy of it"
     project.make(root)
     project.run(root, "git", "init", "--quiet", "--initial-branch", "main")
-    assert project.repro(root) == project.STAGES
+    assert project.repro(root, **project.observer(root)) == project.STAGES
     return root
 
 

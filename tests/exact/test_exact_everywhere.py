@@ -9,7 +9,7 @@ import pytest
 
 from tests.exact import everywhere
 from tests.exact.digest import EXPECTED
-from tests.exact.everywhere import System, extensions, kernels, native
+from tests.exact.everywhere import extensions, kernels, native
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -46,26 +46,3 @@ def test_the_table_is_of_the_committed_digest():
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
     assert len(rows) > 10
     assert {row[everywhere.COLUMNS.index("digest")] for row in rows} == {EXPECTED[:12]}
-
-
-def test_a_system_that_fails_gets_a_line_and_there_is_no_table(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "page.md"
-    page.write_text(before := "before\n<!-- systems: here -->\n\nold\n\n<!-- end of systems -->\nafter")
-    monkeypatch.setenv("PATH", "")  # no QEMU
-    monkeypatch.setattr(everywhere, "PAGE", page)
-    monkeypatch.setattr(System, "run", lambda system, *arguments: f'{EXPECTED}\n{{"machine": "m68k"}}\n')
-    monkeypatch.setattr(System, "outputs", lambda system: {"figure": system.environment.get("ZLIB", "1")})
-    good = [("one", native, True), ("two", native, False)]
-    bad = [("three", lambda: native(ZLIB="2"), True), ("four", lambda: everywhere.emulated("arm64", "a64fx"), False)]
-    monkeypatch.setattr(everywhere, "systems", lambda: good + bad)
-    with pytest.raises(SystemExit, match="everywhere: 2 of the systems failed"):
-        everywhere.main()
-    missing = "four: there is no qemu-aarch64-static here; install qemu-user-static"
-    assert capsys.readouterr().err == f"three: the pipeline makes other bytes here: figure\n{missing}\n"
-    assert page.read_text() == before
-    monkeypatch.setattr(everywhere, "systems", lambda: good)
-    everywhere.main()
-    rows = [f"| {name} | m68k | {EXPECTED[:12]} |" for name in ("one", "two")]
-    assert re.fullmatch(
-        rf"before\n<!--.*{re.escape(rows[0])}.*\n{re.escape(rows[1])}.*-->\nafter", page.read_text(), re.S
-    )

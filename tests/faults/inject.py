@@ -17,7 +17,6 @@ import resource
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from tests.helpers import project
 FUNCTIONS = {function.__name__: function for function in (validate.validate, *validate.STAGES)}
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir"}
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE, errno.EROFS]
-FILLER = Path(".filler")
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
@@ -57,6 +55,9 @@ class AtCall(NoFault):
         super().__init__()
         self.n, self.number = n, number
 
+    def __str__(self):
+        return f"call {self.n}"
+
     def inject(self, event, arguments):
         if self.count == self.n and self.number:
             os.kill(os.getpid(), self.number)
@@ -72,6 +73,9 @@ class AtByte(NoFault):
         super().__init__()
         self.n, self.size, self.deadly, self.opened = n, size, deadly, 0
 
+    def __str__(self):
+        return f"file {self.n + 1}, byte {self.size}"
+
     def inject(self, event, arguments):
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
         if event == "open" and str(arguments[0]).endswith(files.UNFINISHED) and arguments[2] & os.O_TRUNC:
@@ -79,20 +83,6 @@ class AtByte(NoFault):
                 signal.signal(signal.SIGXFSZ, signal.SIG_DFL if self.deadly else signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (self.size, resource.RLIM_INFINITY))
             self.opened += 1
-
-
-class FullDisk(NoFault):
-    """Fills the file system except for `free` bytes before the first file operation."""
-
-    def __init__(self, free):
-        super().__init__()
-        self.free = free
-
-    def inject(self, event, arguments):
-        if self.count == 1:
-            with FILLER.open("wb", buffering=0) as file:
-                status = os.statvfs(FILLER)
-                os.posix_fallocate(file.fileno(), 0, max(status.f_bavail * status.f_frsize - self.free, 1))
 
 
 def inside(path):
@@ -104,7 +94,7 @@ class Bench:
     """A small copy of the project in which faults are injected into one stage after another."""
 
     def __init__(self, root):
-        self.root, self.printed = root, Path(tempfile.mkstemp()[1])  # the disk of the root may be full
+        self.root, self.printed = root, root.with_name("printed")
         project.make(root)
         self.outs = {name: list(project.outputs(name)) for name in FUNCTIONS}
         self.new, self.calls, self.sizes = {}, {}, {}
@@ -124,7 +114,6 @@ class Bench:
         if child == 0:
             os._exit(self.run_as_child(name, fault))
         _, status = os.waitpid(child, 0)
-        (self.root / FILLER).unlink(missing_ok=True)
         return os.waitstatus_to_exitcode(status), self.printed.read_text()
 
     def run_as_child(self, name, fault):
@@ -199,40 +188,29 @@ class Bench:
         yield from self.unrecovered(name)
 
 
-def at_calls(bench, ledger, stages, choose):
-    """Kill, terminate and interrupt a stage before each of its file operations, and make each of them fail."""
-    for kind, number, expected in (
-        ("kill -9 before a call", signal.SIGKILL, {-signal.SIGKILL}),
-        ("SIGTERM before a call", signal.SIGTERM, {143}),
-        ("SIGINT before a call", signal.SIGINT, {130}),
-        ("a call that fails", None, {0, 1}),
-    ):
-        for name in stages:
-            for n in choose(range(1, bench.calls[name] + 1)):
-                ledger.record(kind, name, f"call {n}", bench.inject(name, AtCall(n, number), expected))
+def everywhere(directory, ledger, stages, quick, rng):
+    """Kill, terminate and interrupt each stage before each of its file operations, and make each of them fail.
 
-
-def at_bytes(bench, ledger, stages, choose, positions, rng):
-    """Break off each file that a stage writes at its first bytes, its last and some random ones in between."""
-    for kind, deadly, expected in (
-        ("killed at a byte", True, {-signal.SIGXFSZ}),
-        ("write error at a byte", False, {1}),
-    ):
-        for name in stages:
-            places = [
-                (n, at)
-                for n, size in enumerate(bench.sizes[name])
-                for at in sorted({0, 1, size // 2, size - 1, *(rng.randrange(size) for _ in range(positions))})
-                if at < size
-            ]
-            for n, at in choose(places):
-                problems = bench.inject(name, AtByte(n, at, deadly), expected)
-                ledger.record(kind, name, f"file {n + 1}, byte {at}", problems)
-
-
-def full_disk(bench, ledger, choose, positions, rng):
-    """Run each stage on a small file system with too little space for its outputs."""
-    for name in FUNCTIONS:
-        total = sum(bench.sizes[name])
-        for free in choose(sorted({0, *(rng.randrange(total) for _ in range(positions))})):
-            ledger.record("full disk", name, f"{free} bytes free", bench.inject(name, FullDisk(free), {0, 1}))
+    Then break off each file that it writes at its first bytes, its last and some random ones in between. If `quick`,
+    inject one fault of each kind into each stage.
+    """
+    bench = Bench(directory / "bench")
+    for name in stages:
+        calls = range(1, bench.calls[name] + 1)
+        places = [
+            (n, at)
+            for n, size in enumerate(bench.sizes[name])
+            for at in sorted({0, 1, size // 2, size - 1, *(rng.randrange(size) for _ in range(5))})
+            if at < size
+        ]
+        kinds = {
+            "kill -9 before a call": ([AtCall(n, signal.SIGKILL) for n in calls], {-signal.SIGKILL}),
+            "SIGTERM before a call": ([AtCall(n, signal.SIGTERM) for n in calls], {143}),
+            "SIGINT before a call": ([AtCall(n, signal.SIGINT) for n in calls], {130}),
+            "a call that fails": ([AtCall(n) for n in calls], {0, 1}),
+            "killed at a byte": ([AtByte(*place, deadly=True) for place in places], {-signal.SIGXFSZ}),
+            "write error at a byte": ([AtByte(*place, deadly=False) for place in places], {1}),
+        }
+        for kind, (faults, expected) in kinds.items():
+            for fault in [rng.choice(faults)] if quick else faults:
+                ledger.record(kind, f"{name} {fault}", bench.inject(name, fault, expected))

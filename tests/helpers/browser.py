@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.by import By
 
 from tests.helpers import strokes
 
@@ -46,27 +50,82 @@ def started():
         driver.quit()
 
 
+def opened(driver, path, width=1280, height=900, touch=False):
+    """The browser, with a file newly opened in a window of a size; what it has logged before is forgotten."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+    driver.get_log("browser")
+    driver.get_log("performance")
+    driver.get(path.as_uri())
+    return driver
+
+
+def errors(driver):
+    """The messages that the browser has logged since the last call."""
+    return [entry["message"] for entry in driver.get_log("browser")]
+
+
 def requests(driver):
     """The addresses that were requested since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
 
-def screenshot(page, path, width, height, script):
-    """Write a picture of a page in a window of this size, after a script has run in it, as a PNG of few colors."""
-    with started() as driver:
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True},
-        )
-        driver.get(page.as_uri())
-        driver.execute_async_script(f"{script}; setTimeout(arguments[0], 500);")
-        image = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
-    image.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+def settle(page):
+    """Wait until what is on the canvas has been answered."""
+    page.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));")
+
+
+def rest(page):
+    """Wait until it has been announced, too, and the nearest mistakes have been found."""
+    page.execute_async_script("const done = arguments[0]; setTimeout(done, 400);")
+
+
+def each(page, selector):
+    """All elements that a CSS selector finds."""
+    return page.find_elements(By.CSS_SELECTOR, selector)
+
+
+def text(page, name):
+    """The text of the element with an id."""
+    return page.find_element(By.ID, name).text
+
+
+def shown(page, what):
+    """A value of what the page shows, such as image or x."""
+    return page.execute_script(f"return shown === null ? null : Array.from(shown.{what});")
+
+
+def press(page, *keys):
+    ActionChains(page).send_keys(*keys).perform()
+    settle(page)
+
+
+def draw(page, shapes, kind="mouse"):
+    """Draw strokes on the canvas as a pointer would."""
+    box = page.execute_script(
+        "pad.canvas.scrollIntoView({ block: 'center', behavior: 'instant' });"
+        "return pad.canvas.getBoundingClientRect().toJSON();"
+    )
+    actions = ActionBuilder(page, mouse=PointerInput(kind, f"a {kind}"), duration=0)
+    pointer = actions.pointer_action
+    for stroke in shapes:
+        points = [(round(box["x"] + x * box["width"]), round(box["y"] + y * box["height"])) for x, y in stroke]
+        pointer.move_to_location(*points[0])
+        pointer.pointer_down()
+        for point in points[1:]:
+            pointer.move_to_location(*point)
+        pointer.pointer_up()
+    actions.perform()
+    settle(page)
 
 
 if __name__ == "__main__":  # docs/figures/page.png, after `make repro`
-    digit = json.dumps(strokes.strokes("5", "slanted to the right"))
     root = Path(__file__).parents[2]
-    draw = f"pad.strokes = {digit}; pad.update()"
-    screenshot(root / "reports/index.html", root / "docs/figures/page.png", 1180, 1060, draw)
+    with started() as driver:
+        page = opened(driver, root / "reports/index.html", 1180, 1060, touch=True)
+        page.execute_script("pad.strokes = arguments[0]; pad.update();", strokes.strokes("5", "slanted to the right"))
+        rest(page)
+        image = Image.open(io.BytesIO(page.get_screenshot_as_png())).convert("RGB")
+    image.quantize(64, dither=Image.Dither.NONE).save(root / "docs/figures/page.png", optimize=True)

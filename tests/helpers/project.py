@@ -176,6 +176,12 @@ def repro(root, *arguments, **variables):
     return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage '")]
 
 
+def observer(root):
+    """The variables with which Python logs, beside a copy, what stages do to files: see tests/helpers/observer."""
+    place = {"PYTHONPATH": str(ROOT / "tests/helpers/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"OBSERVED": str(root.parent / "observed"), **place}
+
+
 def outputs(*stages):
     """The files that stages make."""
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]

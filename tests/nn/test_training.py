@@ -115,13 +115,6 @@ def test_it_learns_in_any_shape(batches, options):
     assert last.loss < 0.8 * first.loss
 
 
-def test_a_single_class_is_nothing_to_learn():
-    trained, epochs = train(Batches(classes=1))
-    start = trained.theta.copy()
-    assert [epoch.loss for epoch in epochs] == [0] * 5
-    assert np.array_equal(trained.theta, start)
-
-
 def test_training_agrees_with_plain_float32(monkeypatch):
     """With smooth labels and weight decay, when small gradients count; rounded to nearest, they would vanish."""
     batches, held_out = Batches(3000, 30, 100, 128, noise=0.8), slice(2000, None)

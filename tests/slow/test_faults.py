@@ -37,7 +37,7 @@ run.main()
 
 
 def test_a_truncated_output_is_noticed():
-    done = project.run(project.ROOT, sys.executable, "-c", CARELESS, "--quick", "--only", "bytes")
+    done = project.run(project.ROOT, sys.executable, "-c", CARELESS, "--quick", "--only", "stages")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILED write error at a byte, preprocess" in done.stdout
     assert "has neither its old nor its new content" in done.stdout
@@ -46,8 +46,8 @@ def test_a_truncated_output_is_noticed():
 def test_the_pipeline_survives_a_few_faults_of_each_kind():
     done = project.run(project.ROOT, sys.executable, "-m", "tests.faults.run", "--quick")
     assert done.returncode == 0, done.stdout + done.stderr
-    # Four kinds at a call and two at a byte, for each of 4 stages; and one run of training.
-    assert "\n25 of 25 faults survived.\n" in done.stdout
+    # Four kinds at a call and two at a byte, for each of 3 stages; and one run of training.
+    assert done.stdout.endswith("\n19 of 19 faults survived.\n")
 
 
 @pytest.mark.parametrize("name", fuzz.READERS)

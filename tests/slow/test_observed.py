@@ -4,29 +4,24 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
-import pytest
-
 from stages.pipeline.yaml_reader import load
 from tests.helpers import project
 from tools.docs import rerun
 
 # Neither inputs nor outputs, and why.
 IGNORED = {
-    "params.yaml": "a stage depends on its own section, which is compared separately",
     "data/.stage.lock": "held while a stage runs; it only has the number of the process",
     "models/checkpoint.npz": "to resume a run that was killed; its key is the digest of all that the result depends on",
 }
-DOWNLOADS = "data/downloads/"  # the cache of fetch; used only if the digest is that of the catalog
+DOWNLOADS = ("tests/fixture/", "data/downloads/")  # a source of fetch and its cache; only the digest counts
 CONSTANTS = {"data/validated"}  # a dep by its existence: no stage reads it
+STAGES = load(project.ROOT / "dvc.yaml")[0]["stages"]
 
 
-def observe(root, *arguments):
-    """Run stages again under DVC; return the files that each one read and wrote, and the sections that it read."""
-    log = root.parent / "observed"
-    variables = {"PYTHONPATH": str(project.ROOT / "tests/helpers/observer"), "PYTHONDONTWRITEBYTECODE": "1"}
-    project.repro(root, "--force", *arguments, OBSERVED=str(log), **variables)
+def observed(root):
+    """The files that each stage read and wrote, and the sections of params.yaml that it read."""
     stages = {}
-    for line in log.read_text().splitlines():
+    for line in Path(project.observer(root)["OBSERVED"]).read_text().splitlines():
         stage, what, path, *more = json.loads(line)
         read, written, sections = stages.setdefault(stage, (set(), set(), set()))
         name = inside(root, path)
@@ -41,7 +36,6 @@ def observe(root, *arguments):
         elif what in ("rename", "remove"):
             written.discard(name)
             written |= {inside(root, path) for path in more}
-    log.unlink()
     return stages
 
 
@@ -50,7 +44,7 @@ def inside(root, path):
     if not Path(path).is_relative_to(root):
         return None
     name = Path(path).relative_to(root).as_posix()
-    return None if name in IGNORED.keys() - {"params.yaml"} or name.startswith(DOWNLOADS) else name
+    return None if name in IGNORED or name.startswith(DOWNLOADS) else name
 
 
 def differences(declared, observed):
@@ -68,37 +62,13 @@ def differences(declared, observed):
     return lines
 
 
-@pytest.fixture(scope="module")
-def observed(finished):
-    """What every stage does in a full run; the lock file is the same, byte for byte, after it."""
-    lock = (finished / "dvc.lock").read_bytes()
-    seen = observe(finished)
-    assert (finished / "dvc.lock").read_bytes() == lock
-    return seen
+def test_what_is_read_and_written_is_what_is_declared(finished):
+    seen = observed(finished)
+    assert list(seen) == project.STAGES
+    assert differences(STAGES, seen) == []
 
 
-@pytest.fixture
-def declared():
-    return deepcopy(load(project.ROOT / "dvc.yaml")[0]["stages"])
-
-
-def test_what_is_read_and_written_is_what_is_declared(declared, observed):
-    assert list(observed) == project.STAGES
-    assert differences(declared, observed) == []
-
-
-def test_what_is_declared_in_vain_is_noticed(declared, observed):
-    declared["plot"]["deps"].append("data/raw/train-images-idx3-ubyte")
-    declared["plot"]["plots"].append("reports/more")
-    declared["plot"]["params"].append("evaluate")
-    assert differences(declared, observed) == [
-        "plot declares and never reads data/raw/train-images-idx3-ubyte",
-        "plot declares and never writes reports/more",
-        "plot declares and never reads section evaluate",
-    ]
-
-
-def test_a_stage_that_does_more_than_it_declares_is_noticed(copy, declared):
+def test_what_is_undeclared_or_declared_in_vain_is_noticed(copy):
     more = """
     params.load(Path("params.yaml"))
     Path("data/extra").write_text(Path("README.md").read_text())
@@ -107,8 +77,16 @@ def test_a_stage_that_does_more_than_it_declares_is_noticed(copy, declared):
     script = copy / "stages/fetch.py"
     script.write_text(script.read_text().replace("\n    stage.run(fetch)\n", more))
     (copy / "README.md").write_text("Read me\n")
-    assert differences(declared, observe(copy, "--single-item", "fetch")) == [
+    project.repro(copy, "--force", "--single-item", "fetch", **project.observer(copy))
+    declared = deepcopy(STAGES)
+    declared["fetch"]["deps"].append("stages/page.py")
+    declared["fetch"]["outs"].append("reports/more")
+    declared["fetch"]["params"].append("evaluate")
+    assert differences(declared, observed(copy)) == [
         "fetch reads README.md, undeclared",
+        "fetch reads params.yaml, undeclared",
+        "fetch declares and never reads stages/page.py",
         "fetch writes data/extra, undeclared",
-        "fetch reads section params.yaml, undeclared",
+        "fetch declares and never writes reports/more",
+        "fetch declares and never reads section evaluate",
     ]

@@ -13,8 +13,8 @@ from tests.helpers.project import must
 from tools.docs import rerun
 
 DVC = load(project.ROOT / "dvc.yaml")[0]["stages"]
+MODULE, NEW_MODULE, CSS = "stages/dataset/split.py", "stages/nn/more.py", "stages/report/web/page.css"
 IDENTITY = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-CSS = "stages/report/web/page.css"
 # A key of each section.
 KEYS = [
     {"fetch": {"dataset": "traced"}},
@@ -32,30 +32,38 @@ def outputs(*names):
     return set().union(*(rerun.outputs(DVC[name]) for name in names))
 
 
-def set_seed(root):
-    project.set_params(root, {"preprocess": {"seed": 1}})
+def comment(root, name):
+    with (root / name).open("a", encoding="utf-8") as file:
+        file.write("/* a comment */\n" if name.endswith(".css") else "# a comment\n")
 
 
-def set_bins(root):
-    project.set_params(root, {"evaluate": {"calibration_bins": 1000}})
+def replace(path, data):
+    """Write a file anew; the old one may be a link to DVC's cache."""
+    path.unlink()
+    path.write_bytes(data)
 
 
-def comment_on_pipeline(root):
-    comment(root, "stages/pipeline/files.py")
+def stale(root):
+    """What DVC says about the stages that are not up to date, in the order of the pipeline."""
+    said = json.loads(must(root, "dvc", "status", "--json"))
+    return {name: said[name] for name in project.STAGES if name in said}
 
 
 @pytest.mark.parametrize(
-    ("change", "changed", "expected"),
+    ("params", "changed", "expected"),
     [
-        (set_seed, {"params.yaml", "preprocess"}, None),  # something of every stage that follows
-        (set_bins, {"params.yaml", "evaluate"}, {"reports/metrics.json"}),
-        (comment_on_pipeline, {"stages/pipeline/files.py"}, set()),  # every stage runs
+        ({"preprocess": {"seed": 1}}, {"params.yaml", "preprocess"}, None),  # something of every stage that follows
+        ({"evaluate": {"calibration_bins": 1000}}, {"params.yaml", "evaluate"}, {"reports/metrics.json"}),
+        ({}, {MODULE}, set()),  # the stage that imports it runs, and writes the same
     ],
+    ids=["all that follow", "one file", "nothing"],
 )
-def test_what_follows_depends_on_the_bytes_that_came_out(copy, change, changed, expected):
+def test_what_follows_depends_on_the_bytes_that_came_out(copy, params, changed, expected):
     runs, may_run = rerun.effects(DVC, changed)
     before = project.snapshot(copy)
-    change(copy)
+    project.set_params(copy, params)
+    for name in changed & {MODULE}:
+        comment(copy, name)
     ran = project.repro(copy)
     names = {name for name, data in project.snapshot(copy).items() if data != before[name]}
     different = {out for out in outputs(*DVC) if rerun.depends([out], names)}
@@ -67,21 +75,52 @@ def test_what_follows_depends_on_the_bytes_that_came_out(copy, change, changed, 
         assert different == expected
 
 
-def stale(root):
-    """What DVC says about the stages that are not up to date, in the order of the pipeline."""
-    result = project.run(root, "dvc", "status", "--json")
-    assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    return {name: said[name] for name in project.STAGES if name in said}
+def test_each_file_is_named_by_the_stages_that_read_it(copy):
+    """Modules, one that is new in a package that dvc.yaml lists as a directory, and all data."""
+    data = rerun.data_files(DVC)
+    for name in (MODULE, NEW_MODULE, CSS):
+        comment(copy, name)
+    for path in (copy / name for name in data):
+        if path.is_dir():
+            project.add_photo(path / "another.png", 2)
+        else:
+            replace(path, path.read_bytes() + b"\n")
+    found = {
+        stage: [path for what in seen for path in what.get("changed deps", {})] for stage, seen in stale(copy).items()
+    }
+    for name in (MODULE, NEW_MODULE, CSS, *data):
+        named = [stage for stage, deps in found.items() if rerun.depends(deps, [name])]
+        assert named == rerun.effects(DVC, {name})[0] != [], name
 
 
-def test_a_key_of_each_section_reruns_its_stage(copy):
-    assert [*load(copy / "params.yaml")[0]] == [section for key in KEYS for section in key]
-    before = (copy / "params.yaml").read_bytes()
-    for key in KEYS:
-        project.set_params(copy, key)
-        assert list(stale(copy)) == rerun.effects(DVC, {"params.yaml", *key})[0]
-        (copy / "params.yaml").write_bytes(before)
+def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
+    must(copy, sys.executable, "-c", "import stages.validate", PYTHONDONTWRITEBYTECODE="")
+    assert list((copy / "stages/nn/__pycache__").glob("layers.*.pyc"))
+    for directory in ("stages", "stages/nn", "reports/figures"):
+        for name in (".mypy_cache/a.json", ".ipynb_checkpoints/a.py", ".DS_Store", ".layers.py.swp", "layers.py~"):
+            if directory != "reports/figures" or "/" not in name:
+                (copy / directory / name).parent.mkdir(exist_ok=True)
+                (copy / directory / name).write_text("left by a tool")
+    assert stale(copy) == {}
+
+
+def test_what_stages_made_is_restored(copy):
+    """From DVC's cache; the downloads are no input."""
+    before = project.snapshot(copy)
+    for name in project.outputs("validate", "fetch", "preprocess"):
+        replace(copy / name, (copy / name).read_bytes()[:-1])
+    for path in (copy / "data/downloads").iterdir():
+        path.write_bytes(b"")
+    assert project.repro(copy) == []
+    replace(copy / "models/network.npz", b"")
+    (copy / "reports/metrics.json").unlink()
+    (copy / "reports/figures/mistakes.png").unlink()
+    assert project.repro(copy) == []
+    assert project.snapshot(copy) == before
+    project.set_params(copy, {"fetch": {"directory": "tests/fixture"}})
+    assert project.repro(copy) == ["validate", "fetch"]  # which downloads them again
+    for path in (copy / "data/downloads").iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
 def test_values_that_were_tried_before_run_no_stage(copy, tmp_path):
@@ -123,67 +162,3 @@ def test_dvc_changes_only_the_lines_concerned(copy):
         must(copy, "dvc", *arguments)
         diff = must(copy, "git", "diff", "--unified=0", "--", file).splitlines()
         assert [line for line in diff if line[0] in "+-" and line[:3] not in ("+++", "---")] == expected
-
-
-@pytest.mark.parametrize("name", ["stages/nn/layers.py", "stages/nn/more.py", "stages/dataset/deskew.py", CSS])
-def test_a_module_reruns_its_stages(copy, name):
-    """Of a package that dvc.yaml lists as a directory, a new one there, one of those that it lists by name, and CSS."""
-    comment(copy, name)
-    assert list(stale(copy)) == rerun.effects(DVC, {name})[0] != []
-
-
-def test_what_tools_leave_beside_the_code_reruns_nothing(copy):
-    compiled = project.run(copy, sys.executable, "-c", "import stages.validate", PYTHONDONTWRITEBYTECODE="")
-    assert compiled.returncode == 0, compiled.stderr
-    assert list((copy / "stages/nn/__pycache__").glob("layers.*.pyc"))
-    for directory in ("stages", "stages/nn", "reports/figures"):
-        for name in (".mypy_cache/a.json", ".ipynb_checkpoints/a.py", ".DS_Store", ".layers.py.swp", "layers.py~"):
-            if directory != "reports/figures" or "/" not in name:
-                (copy / directory / name).parent.mkdir(exist_ok=True)
-                (copy / directory / name).write_text("left by a tool")
-    assert stale(copy) == {}
-
-
-def test_each_file_of_data_is_named_by_the_stages_that_read_it(copy):
-    names = rerun.data_files(DVC)
-    for path in (copy / name for name in names):
-        if path.is_dir():
-            project.add_photo(path / "another.png", 2)
-        else:
-            replace(path, path.read_bytes() + b"\n")
-    found = {
-        stage: [path for what in seen for path in what.get("changed deps", {})] for stage, seen in stale(copy).items()
-    }
-    assert {name: [stage for stage in found if name in found[stage]] for name in names} == {
-        name: rerun.effects(DVC, {name})[0] for name in names
-    }
-
-
-def test_what_stages_made_is_restored_or_made_again(copy):
-    """From DVC's cache, and where Git has it, by its stage alone; the downloads are no input."""
-    before = project.snapshot(copy)
-    for name in outputs("validate", "fetch", "preprocess"):
-        replace(copy / name, (copy / name).read_bytes()[:-1])
-    for path in (copy / "data/downloads").iterdir():
-        path.write_bytes(b"")
-    assert project.repro(copy) == []
-    replace(copy / "models/network.npz", b"")
-    (copy / "reports/metrics.json").unlink()
-    (copy / "reports/figures/mistakes.png").unlink()
-    assert project.repro(copy) == ["train", "evaluate", "plot"]
-    assert project.snapshot(copy) == before
-    project.set_params(copy, {"fetch": {"directory": "tests/fixture"}})
-    assert project.repro(copy) == ["validate", "fetch"]  # which downloads them again
-    for path in (copy / "data/downloads").iterdir():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
-
-
-def comment(root, name):
-    with (root / name).open("a", encoding="utf-8") as file:
-        file.write("/* a comment */\n" if name.endswith(".css") else "# a comment\n")
-
-
-def replace(path, data):
-    """Write a file anew; the old one may be a link to DVC's cache."""
-    path.unlink()
-    path.write_bytes(data)
