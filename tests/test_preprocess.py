@@ -9,7 +9,8 @@ import pytest
 from stages.dataset import arrays
 from stages.dataset.records import RAW_FILES
 from stages.pipeline import files
-from stages.preprocess import PROCESSED, RAW, preprocess
+from stages.pipeline.paths import DATASET, PROCESSED, RAW
+from stages.preprocess import preprocess
 from tests.helpers.project import idx_file
 
 
@@ -27,7 +28,7 @@ def write_raw(train, test, classes, **keys):
         (RAW / name).write_bytes(idx_file(array))
         sha256[name] = files.digest(RAW / name)
     names = [f"class {k}" for k in range(classes)]
-    files.write_json(RAW / "dataset.json", {"title": "Own", "classes": names, "sha256": sha256, **keys})
+    files.write_json(DATASET, {"title": "Own", "classes": names, "sha256": sha256, **keys})
 
 
 def made(train, test, *, deskew=False, **keys):
