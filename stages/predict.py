@@ -1,6 +1,5 @@
 """Read the digits in your own pictures: the photographs and scans in data/photos."""
 
-import csv
 import dataclasses
 import sys
 from collections.abc import Iterator
@@ -44,19 +43,15 @@ def predict(*, dpi: Dpi) -> None:
     """
     model, pictures = load(paths.MODEL), decode.files_in(paths.PHOTOS)
     shown: list[segment.Picture] = []
+    table: list[dict[str, Any]] = []
     digits = 0
-    with (
-        files.atomic_write(paths.PHOTO_ANSWERS) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        for path in tqdm(pictures, "pictures", disable=None):
-            picture = read(model, path, path.relative_to(paths.PHOTOS).as_posix())
-            table.writerows(rows(picture))
-            report(picture)
-            shown += [picture] if len(shown) < figures.PICTURES else []
-            digits += len(picture.digits)
+    for path in tqdm(pictures, "pictures", disable=None):
+        picture = read(model, path, path.relative_to(paths.PHOTOS).as_posix())
+        table += rows(picture)
+        report(picture)
+        shown += [picture] if len(shown) < figures.PICTURES else []
+        digits += len(picture.digits)
+    files.write_rows(paths.PHOTO_ANSWERS, table, COLUMNS)
     with files.atomic_write(paths.PHOTO_FIGURE) as temporary:
         style.save(figures.pictures(shown, len(pictures)), temporary, dpi)
     print(f"{len(pictures)} pictures in {paths.PHOTOS}, {digits} digits")

@@ -17,12 +17,13 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4"}  # whole numbers; i
 MAX_DIMENSIONS = 8
 
 
-def read(path: Path, sha256: str | None = None) -> np.ndarray:
+def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
     """Return the array in the IDX file at `path`, read-only.
 
     Raises OSError when the file cannot be read, and ValueError when it is not exactly one well-formed IDX array, or
     not the one with this digest.
     """
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
     if not path.is_file():  # checked first: opening a named pipe waits for its other end
@@ -38,7 +39,7 @@ def read(path: Path, sha256: str | None = None) -> np.ndarray:
 
 
 def parse(data: bytes) -> np.ndarray:
-    """Return the array in the bytes of an IDX file; ValueError unless they are exactly one array."""
+    """Return the array in the bytes of an IDX file, in the machine's byte order; ValueError unless it is one."""
     if data[:2] != b"\0\0" or len(data) < 4:
         raise ValueError(f"not IDX: starts with {data[:4]!r}, but the first two of four bytes must be 0")
     code, ndim = data[2], data[3]
@@ -52,7 +53,7 @@ def parse(data: bytes) -> np.ndarray:
     claimed, present = math.prod(shape) * dtype.itemsize, len(data) - start
     if claimed != present or not claimed:
         raise ValueError(f"the header claims {claimed} bytes of data for shape {shape}, the file has {present}")
-    return np.frombuffer(data, dtype, offset=start).reshape(shape)
+    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def check_labeled(images: np.ndarray, labels: np.ndarray, valid: range, images_path: Path, labels_path: Path) -> None:

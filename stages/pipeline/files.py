@@ -143,13 +143,13 @@ def read_json(path: Path | str, kind: Any = Any) -> Any:
             raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
 
 
-def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write dictionaries with equal keys, at least one, as CSV with a header line; None becomes an empty cell."""
-    first, *rest = rows
+def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write dictionaries as CSV with a header line, by default with the keys of the first; None is an empty cell."""
+    rows = list(rows)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(first), lineterminator="\n")
+        writer = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows([first, *rest])
+        writer.writerows(rows)
 
 
 def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:
