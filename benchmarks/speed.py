@@ -29,7 +29,7 @@ from tqdm import tqdm
 from benchmarks import job
 from benchmarks.contenders import CONTENDERS, JAX, OURS, PRODUCTS, PYTORCH
 from stages.pipeline import files, stage
-from stages.report import figures
+from stages.report import style
 
 RECORD = Path(__file__).with_suffix(".json")
 THREADS = {"one thread": 1, "two threads": 2}
@@ -64,7 +64,7 @@ def bench() -> None:
     record = json.loads(RECORD.read_text())
     page = report(record)
     files.write_text(RECORD.with_suffix(".md"), page)
-    figures.save(picture(record), RECORD.with_suffix(".png"), 130)
+    style.save(picture(record), RECORD.with_suffix(".png"), 130)
     print(page)
 
 
@@ -148,12 +148,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows])
 
 
-@figures.styled
+@style.styled
 def picture(record: dict[str, Any]) -> Figure:
     """Seconds per epoch over the batch size, with one thread, a panel for each kind of inputs."""
     figure = Figure(figsize=(9, 3.8))
     panels = figure.subplots(1, len(job.INPUTS))
-    colors = dict(zip(CONTENDERS, (figures.BLUE, figures.RED, figures.ORANGE, "#CC79A7", figures.GRAY), strict=True))
+    colors = dict(zip(CONTENDERS, (style.BLUE, style.RED, style.ORANGE, "#CC79A7", style.GRAY), strict=True))
     for axes, inputs in zip(panels, job.INPUTS, strict=True):
         cases = [record["seconds"]["one thread"][case] for case, of in job.JOBS.items() if of[0] == inputs]
         for name, color in colors.items():

@@ -136,6 +136,6 @@ class Table:
         lines = [self.line(trial) for trial in self.listed if self.has(trial)]
         keys = {line["key"] for line in lines}
         lines += [line for line in self.others if line["key"] not in keys]
-        with files.replacing(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        with files.atomic_write(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             self.writer(file).writeheader()
             self.writer(file).writerows(lines)

@@ -1,29 +1,26 @@
 """Score the trained network, once, on the test digits."""
 
 from math import fsum
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from stages.dataset.arrays import check_examples
 from stages.dataset.records import TestInputs
 from stages.learning.model import load
 from stages.nn.losses import softmax, softmax_cross_entropy
 from stages.pipeline import files, paths, stage
-from stages.pipeline.params import Threads
+from stages.pipeline.params import Bins, Threads
 from stages.report import metrics
 
 
-def evaluate(*, calibration_bins: Annotated[int, Field(ge=1, le=1000)], blas_threads: Threads) -> None:
+def evaluate(*, calibration_bins: Bins, blas_threads: Threads) -> None:
     """Write reports/metrics.json, predictions.csv (a row per test image), mistakes.csv and classes.csv."""
     model = load(paths.MODEL)
-    images_path, targets_path = (paths.PROCESSED / f"test_{part}.npy" for part in ("images", "targets"))
     sha256 = files.read_json(paths.TEST, TestInputs).sha256
-    images = files.read_array(images_path, (None, model.network.dense[0].inputs), sha256[images_path.name])
-    targets = files.read_array(targets_path, (None, len(model.classes)), sha256[targets_path.name])
-    check_examples(images, targets, images_path)
+    sizes = {"test_images.npy": model.network.dense[0].inputs, "test_targets.npy": len(model.classes)}
+    images, targets = (
+        files.read_array(paths.PROCESSED / name, (None, size), sha256[name]) for name, size in sizes.items()
+    )
 
     with threadpool_limits(blas_threads, user_api="blas"):
         logits = model.network.predict(images)

@@ -9,16 +9,15 @@ from pydantic import Field
 
 from stages.dataset.records import RAW_FILES, RawDataset
 from stages.download.sources import Dataset, Downloader, File, Source, verify
-from stages.pipeline import files, params, stage
+from stages.pipeline import files, params, paths, stage
 
 CATALOG = Path("data/catalog.yaml")
-RAW = Path("data/raw")
 DOWNLOADS = Path("data/downloads")  # every verified file under its digest; DVC empties data/raw before this runs
 OFFLINE = "To work offline, put the four files into a directory and set fetch.directory in params.yaml."
 
 
 def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]) -> None:
-    """Write the data set's files to data/raw, uncompressed, and what describes them to data/raw/dataset.json."""
+    """Write the dataset's files to data/raw, uncompressed, and what describes them to data/raw/dataset.json."""
     entry = find_dataset(dataset)
     sources = [Source(directory=directory), *entry.sources] if directory else entry.sources
     downloader = Downloader(print)
@@ -30,11 +29,11 @@ def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]
             raise OSError(f"{error}\n{OFFLINE}") from None
         if origin != DOWNLOADS:
             write(DOWNLOADS / file.sha256, data)
-        write(RAW / local_name, data)
+        write(paths.RAW / local_name, data)
         print(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     raw = RawDataset(entry.title, entry.classes, sha256, entry.transposed, entry.first_label)
-    files.write_json(RAW / "dataset.json", asdict(raw))
+    files.write_json(paths.DATASET, asdict(raw))
 
 
 def find_dataset(name: str) -> Dataset:
@@ -47,7 +46,7 @@ def find_dataset(name: str) -> Dataset:
 
 def cached(file: File, local_name: str) -> tuple[bytes, Path] | None:
     """Return the bytes of `file` and where an earlier run left them, or None where they are missing or damaged."""
-    for path in (DOWNLOADS / file.sha256, RAW / local_name):
+    for path in (DOWNLOADS / file.sha256, paths.RAW / local_name):
         if path.is_file() and path.stat().st_size == file.bytes:
             with suppress(ValueError):  # then it is downloaded again and replaced
                 return verify(path.read_bytes(), file), path.parent
@@ -56,7 +55,7 @@ def cached(file: File, local_name: str) -> tuple[bytes, Path] | None:
 
 def write(path: Path, data: bytes) -> None:
     """Write `data` to a file, whole or not at all."""
-    with files.replacing(path) as temporary:
+    with files.atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 

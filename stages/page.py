@@ -14,20 +14,17 @@ from stages.report import metrics
 from stages.report.page import as_text, assemble, pack
 
 SOURCES = Path(__file__).parent / "report/web"
-TEST_IMAGES = paths.RAW / "t10k-images-idx3-ubyte"
 
 
 def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
     """Write reports/index.html from its sources, the model, its training, the predictions and the test images."""
     raw: RawDataset = files.read_json(paths.DATASET, RawDataset)
-    images = raw.upright(idx.read(TEST_IMAGES, raw.sha256[TEST_IMAGES.name]))
+    images = raw.upright(idx.read(paths.TEST_IMAGES, raw.sha256[paths.TEST_IMAGES.name]))
     model = load(paths.MODEL)
     if images.shape[1:] != model.image_shape:
-        raise ValueError(
-            f"{paths.MODEL}: was trained on images of a different size than {TEST_IMAGES}; run `dvc repro`"
-        )
-    rows_of_answers = files.read_rows(paths.PREDICTIONS, ["actual", "predicted"], ["confidence"])
-    actual, predicted, confidence = metrics.answers(rows_of_answers, model.classes, len(images), paths.PREDICTIONS)
+        raise ValueError(f"{paths.MODEL}: was trained on images of a different size; run `dvc repro`")
+    answers = files.read_rows(paths.PREDICTIONS, ["actual", "predicted"], ["confidence"])
+    actual, predicted, confidence = metrics.answers(answers, model.classes, len(images), paths.PREDICTIONS)
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
     history = files.read_rows(paths.HISTORY, [], ["epoch", *scores])
     correct = actual == predicted
@@ -49,11 +46,7 @@ def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
             "mean": model.mean,
             "std": model.std,
         },
-        "thresholds": {
-            "confidence": model.confidence,
-            "similarity": model.similarity,
-            "validation": model.validation,
-        },
+        "thresholds": {name: getattr(model, name) for name in ("confidence", "similarity", "validation")},
         "known": {"count": len(model.known), "images": as_text(b"".join(map(pack, model.known)))},
         "confusion": metrics.confusion(actual, predicted, len(model.classes)).tolist(),
         "history": {name: [float(row[name]) if row[name] else None for row in history] for name in ("epoch", *scores)},

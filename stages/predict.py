@@ -1,21 +1,20 @@
 """Read the digits in your own pictures: the photographs and scans in data/photos."""
 
-import csv
 import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.learning.model import Model, load
 from stages.photos import decode, segment
 from stages.pipeline import files, paths, stage
-from stages.report import figures
+from stages.pipeline.params import Dpi
+from stages.report import figures, style
 
 COLUMNS = ["file", "number", "digit", "confidence", "similarity", "sure", "left", "top", "right", "bottom", "note"]
 
@@ -26,41 +25,35 @@ def read(model: Model, path: Path, name: str) -> segment.Picture:
         found = segment.find(decode.read(path), model.image_shape)
     except ValueError as error:
         return segment.Picture(decode.printable(name), problem=str(error))
-    digits = answer(model, found.digits)
+    with threadpool_limits(1, user_api="blas"):
+        answers = model.answers(model.prepare(np.stack([digit.image for digit in found.digits])))
+    digits = [  # one that may be cut off is never sure
+        dataclasses.replace(digit, answer=name, confidence=confidence, similarity=s, sure=sure and not digit.cut_off)
+        for digit, (name, confidence, s, sure) in zip(found.digits, answers, strict=True)
+    ]
     similar = any(digit.similarity >= model.similarity for digit in digits)
     problem = "" if similar else "no digit found: nothing looks like the digits that the network knows"
     return dataclasses.replace(found, name=decode.printable(name), digits=digits, problem=problem)
 
 
-def answer(model: Model, digits: list[segment.Digit]) -> list[segment.Digit]:
-    """Return digits with the answers of the model. One that may be cut off is never sure."""
-    with threadpool_limits(1, user_api="blas"):
-        answers = model.answers(model.prepare(np.stack([digit.image for digit in digits])))
-    return [
-        dataclasses.replace(digit, answer=name, confidence=confidence, similarity=s, sure=sure and not digit.cut_off)
-        for digit, (name, confidence, s, sure) in zip(digits, answers, strict=True)
-    ]
-
-
-def predict(*, dpi: Annotated[int, Field(ge=50, le=600)]) -> None:
+def predict(*, dpi: Dpi) -> None:
     """Write reports/photos.csv, a row per digit, and reports/photos.png from the pictures in data/photos.
 
     A picture without a digit, or one that cannot be read, has a row with the reason; the others are still answered.
     """
     model, pictures = load(paths.MODEL), decode.files_in(paths.PHOTOS)
     shown: list[segment.Picture] = []
+    table: list[dict[str, Any]] = []
     digits = 0
-    with files.replacing(paths.PHOTO_ANSWERS) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        for path in tqdm(pictures, "pictures", disable=None):
-            picture = read(model, path, path.relative_to(paths.PHOTOS).as_posix())
-            table.writerows(rows(picture))
-            report(picture)
-            shown += [picture] if len(shown) < figures.PICTURES else []
-            digits += len(picture.digits)
-    with files.replacing(paths.PHOTO_FIGURE) as temporary:
-        figures.save(figures.pictures(shown, len(pictures)), temporary, dpi)
+    for path in tqdm(pictures, "pictures", disable=None):
+        picture = read(model, path, path.relative_to(paths.PHOTOS).as_posix())
+        table += rows(picture)
+        report(picture)
+        shown += [picture] if len(shown) < figures.PICTURES else []
+        digits += len(picture.digits)
+    files.write_rows(paths.PHOTO_ANSWERS, table, COLUMNS)
+    with files.atomic_write(paths.PHOTO_FIGURE) as temporary:
+        style.save(figures.pictures(shown, len(pictures)), temporary, dpi)
     print(f"{len(pictures)} pictures in {paths.PHOTOS}, {digits} digits")
 
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 from typing_extensions import Unpack
 
-from stages.dataset.arrays import Split, check_examples
+from stages.dataset.arrays import Split
 from stages.dataset.records import TrainingInputs
 from stages.learning.learn import Data, learn
 from stages.learning.model import new_model
@@ -51,11 +51,11 @@ def train(**settings: Unpack[Settings]) -> None:
 
 
 def read_split(name: str, inputs: TrainingInputs) -> Split:
-    """Return the images (N, D) and targets (N, K) of a split, checked and memory-mapped."""
-    images_path, targets_path = (paths.PROCESSED / f"{name}_{part}.npy" for part in ("images", "targets"))
-    images = files.read_array(images_path, (None, prod(inputs.image_shape)), inputs.sha256[images_path.name])
-    targets = files.read_array(targets_path, (None, len(inputs.classes)), inputs.sha256[targets_path.name])
-    check_examples(images, targets, images_path)
+    """Return the images (N, D) and targets (N, K) of a split, verified and memory-mapped."""
+    sizes = {f"{name}_images.npy": prod(inputs.image_shape), f"{name}_targets.npy": len(inputs.classes)}
+    images, targets = (
+        files.read_array(paths.PROCESSED / name, (None, size), inputs.sha256[name]) for name, size in sizes.items()
+    )
     return images, targets
 
 

@@ -34,7 +34,7 @@ def check_learning_rate(*, optimizer: str, learning_rate: float, **others: Any) 
     """Warn on standard error about a learning rate that is unusual for the optimizer."""
     low, high = TYPICAL_RATES[optimizer]
     if not low <= learning_rate <= high:
-        message = f"train.learning_rate is {learning_rate:g}; for {optimizer}, {low:g} to {high:g} is usual"
+        message = f"train.learning_rate is {learning_rate:g}; for {optimizer}, the usual range is {low:g} to {high:g}"
         print(f"validate: warning: {message}", file=sys.stderr)
 
 

@@ -23,7 +23,7 @@ from stages.photos import decode
 from stages.photos.segment import Picture
 from stages.pipeline import files, stage
 from stages.pipeline.paths import MODEL
-from stages.report import figures
+from stages.report import figures, style
 
 WORDS = 20  # at most, in a path
 
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
                 problems += bool(picture.problem)
                 shown += [picture] if total < figures.PICTURES else []
                 total += 1
-        with files.replacing(options.figure) as temporary:
-            figures.save(figures.pictures(shown, total), temporary, dpi=150)
+        with files.atomic_write(options.figure) as temporary:
+            style.save(figures.pictures(shown, total), temporary, dpi=150)
     except stage.EXPECTED as error:
         print(f"predict: {stage.describe(error)}", file=sys.stderr)
         return 1

@@ -19,7 +19,7 @@ from experiments.recipes import resolve
 from experiments.table import RESULTS, parse, read_lines
 from experiments.trial import Row
 from stages.pipeline import files, stage
-from stages.report import figures
+from stages.report import style
 
 README, PAGES = Path("README.md"), Path("experiments/recipes")
 START, END = "<!-- recipes: made by `python -m experiments.recipes.tables` -->\n", "<!-- end of recipes -->\n"
@@ -87,9 +87,9 @@ def tables() -> None:
     ablations = page(head, lines, [name for name, recipe in recipes.items() if recipe.base])
     files.write_text(PAGES / "ablations.md", ABLATIONS + ablations)
 
-    with files.replacing("docs/figures/error_by_recipe.png") as temporary:
+    with files.atomic_write("docs/figures/error_by_recipe.png") as temporary:
         drawn = {name: rows[name] for name in recipes if recipes[name].goal and rows[name]}
-        figures.save(error_by_recipe(drawn), temporary, 130)
+        style.save(error_by_recipe(drawn), temporary, 130)
 
 
 def column(rows: list[Row], name: str) -> dict[int, float]:
@@ -97,23 +97,21 @@ def column(rows: list[Row], name: str) -> dict[int, float]:
     return {row.seed: getattr(row, name) for row in rows if getattr(row, name) is not None}
 
 
-@figures.styled
+@style.styled
 def error_by_recipe(rows: dict[str, list[Row]]) -> Figure:
     """The test error of each recipe on a logarithmic scale: a dot per seed, a line at the mean."""
     figure = Figure(figsize=(9, 4.4))
     axes = figure.subplots()
     for x, of_one in enumerate(rows.values()):
         errors = 100 * (1 - np.array([*column(of_one, "test_accuracy").values()]))
-        axes.plot(
-            np.linspace(x - 0.14, x + 0.14, len(errors)), errors, "o", color=figures.BLUE, alpha=0.55, markersize=4
-        )
-        axes.hlines(errors.mean(), x - 0.3, x + 0.3, color=figures.INK, linewidth=2)
+        axes.plot(np.linspace(x - 0.14, x + 0.14, len(errors)), errors, "o", color=style.BLUE, alpha=0.55, markersize=4)
+        axes.hlines(errors.mean(), x - 0.3, x + 0.3, color=style.INK, linewidth=2)
         axes.annotate(f"{errors.mean():.2f}%", (x + 0.34, errors.mean()), va="center", fontsize=10, weight="bold")
     axes.set(yscale="log", yticks=[0.3, 0.5, 1, 2, 3], xlim=(-0.5, len(rows) - 0.1))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(range(len(rows)), list(rows))
-    axes.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
+    axes.grid(axis="y", color=style.GRAY, alpha=0.25, linewidth=0.6)
     figure.suptitle("Test error of each recipe, %; one dot per seed, a line at the mean", x=0.01, ha="left")
     return figure
 

@@ -13,7 +13,7 @@ from experiments.pages import table
 from experiments.sweeps.plan import Plan, Rung, cells
 from experiments.table import SWEEPS
 from stages.pipeline import files
-from stages.report import figures
+from stages.report import style
 
 BEST = 10  # combinations in the table
 ACROSS = 4  # panels in a row of the figure
@@ -38,7 +38,7 @@ def write(plan: Plan, rungs: Sequence[Rung]) -> str:
     if failed := sum(bool(row.problem) for rung in rungs for row in rung.rows):
         parts.append(f"{failed} trials failed; the column `problem` of the table says why.")
     if several := [rung for rung in rungs if len(rung.combinations) > 1]:
-        figures.save(picture(plan, several[-1]), SWEEPS / f"{name}.png", 110)
+        style.save(picture(plan, several[-1]), SWEEPS / f"{name}.png", 110)
         parts.append(f"![Sweep {name}]({name}.png)")
     counts = [f"{len(rung.combinations)}" + f" for {rung.epochs} epochs" * bool(rung.epochs) for rung in rungs]
     page = PAGE.format(
@@ -101,7 +101,7 @@ def override(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value).replace(" ", "")
 
 
-@figures.styled
+@style.styled
 def picture(plan: Plan, rung: Rung) -> Figure:
     """What is minimized, over each axis that has several values, and against seconds."""
     columns = {axis: [each[axis] for each in rung.combinations] for axis in plan.sweep.axes}
@@ -118,10 +118,10 @@ def picture(plan: Plan, rung: Rung) -> Figure:
     for panel, (name, values) in zip(panels, columns.items(), strict=False):
         numbers = all(type(value) in (int, float) for value in values)
         x = values if numbers else list(map(str, values))
-        panel.errorbar(x, means, spread, fmt="o", color=figures.BLUE, markersize=4, elinewidth=0.8, alpha=0.75)
-        panel.plot(x[best], means[best], "o", color=figures.RED, markersize=6)
+        panel.errorbar(x, means, spread, fmt="o", color=style.BLUE, markersize=4, elinewidth=0.8, alpha=0.75)
+        panel.plot(x[best], means[best], "o", color=style.RED, markersize=6)
         panel.set(xlabel=name, xscale="log" if "log_uniform" in plan.sweep.axes.get(name, ()) else panel.get_xscale())
-        panel.grid(axis="y", color=figures.GRAY, alpha=0.25, linewidth=0.6)
+        panel.grid(axis="y", color=style.GRAY, alpha=0.25, linewidth=0.6)
     for panel in list(panels)[len(columns) :]:
         panel.remove()
     figure.suptitle(f"{plan.name}: {METRICS[plan.sweep.minimize]}, mean ± sd; the best in orange", x=0.01, ha="left")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from stages.dataset.deskew import STEPS, remove_skew
 
 Split = tuple[np.ndarray, np.ndarray]  # images (N, D), one-hot targets (N, K)
 
-CHUNK = 2**20  # numbers to work on at a time, so that memory does not grow with the data set
+CHUNK = 2**20  # numbers to work on at a time, so that memory does not grow with the dataset
 
 
 def chunks(rows: int, width: int) -> Iterator[slice]:
@@ -63,15 +62,3 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     targets = np.zeros((len(labels), classes), np.float32)
     targets[np.arange(len(labels)), labels] = 1
     return targets
-
-
-def check_examples(images: np.ndarray, targets: np.ndarray, path: Path | str) -> None:
-    """Raise ValueError unless images (N, D) and targets (N, K) have equal length and are finite and one-hot."""
-    if len(images) != len(targets):
-        raise ValueError(f"{path}: {len(images)} images but {len(targets)} targets; remove it and run `dvc repro`")
-    if not np.isfinite(images.sum()):  # cheaper than checking each pixel, and as good: normalized pixels are small
-        raise ValueError(f"{path}: contains a pixel that is not finite; remove it and run `dvc repro`")
-    for some in chunks(*targets.shape):
-        y = targets[some]
-        if not np.array_equal(y.max(axis=1), y.sum(axis=1)) or not np.isin(y, (0, 1)).all():
-            raise ValueError(f"{path}: contains a target that is not one-hot; remove it and run `dvc repro`")

@@ -1,6 +1,8 @@
 """The records that stages exchange alongside the arrays: what is in data/raw and in data/processed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,58 +14,53 @@ RAW_FILES = {  # the names in data/raw, whatever the files are called at their s
 }
 TRAINING_ARRAYS = [f"{split}_{part}.npy" for split in ("train", "validation") for part in ("images", "targets")]
 TEST_ARRAYS = ["test_images.npy", "test_targets.npy"]
-STRICT = {"extra": "forbid", "allow_inf_nan": False}  # for those who read these types from a file with pydantic
+
+
+class Record:
+    """Names files, and is read strictly from JSON."""
+
+    names: ClassVar[Collection[str]]  # of the files
+    sha256: dict[str, str]  # of each file
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        if set(self.sha256) != set(self.names):
+            raise ValueError(f"sha256 must name {', '.join(self.names)}")
 
 
 @dataclass(frozen=True)
-class RawDataset:
+class RawDataset(Record):
     """The contents of data/raw: data/raw/dataset.json."""
 
+    names = RAW_FILES.values()
     title: str
     classes: list[str]
-    sha256: dict[str, str]  # of each file
+    sha256: dict[str, str]
     transposed: bool = False  # whether rows and columns are swapped in the file of images
     first_label: int = 0  # the label of the first class
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        if set(self.sha256) != set(RAW_FILES.values()):
-            raise ValueError("sha256 must name the four files")
-        if len(self.classes) < 2:
-            raise ValueError("classes must be two or more")
 
     def upright(self, images: np.ndarray) -> np.ndarray:
-        """Return images (N, ., .) as they are in a file of this data set as images (N, rows, columns)."""
+        """Return images (N, ., .) as they are in a file of this dataset as images (N, rows, columns)."""
         return images.swapaxes(1, 2) if self.transposed else images
 
 
 @dataclass(frozen=True)
-class TrainingInputs:
+class TrainingInputs(Record):
     """What training reads in data/processed, and how new images are prepared: data/processed/inputs.json."""
 
+    names = TRAINING_ARRAYS
     title: str
     classes: list[str]
     image_shape: tuple[int, int]
     deskew: bool
     mean: float
     std: float
-    sha256: dict[str, str]  # of each array that training reads
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        if set(self.sha256) != set(TRAINING_ARRAYS):
-            raise ValueError("sha256 must name the four arrays")
-        if len(self.classes) < 2 or min(self.image_shape) < 1 or self.std <= 0:
-            raise ValueError("classes must be two or more, image_shape and std positive")
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
-class TestInputs:
+class TestInputs(Record):
     """What only evaluation reads: data/processed/test.json. Training never opens it."""
 
-    sha256: dict[str, str]  # of each array
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        if set(self.sha256) != set(TEST_ARRAYS):
-            raise ValueError("sha256 must name both arrays")
+    names = TEST_ARRAYS
+    sha256: dict[str, str]

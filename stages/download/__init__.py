@@ -1,1 +1,1 @@
-"""Downloads: where the files of a data set come from."""
+"""Downloads: where the files of a dataset come from."""

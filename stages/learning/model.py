@@ -148,7 +148,7 @@ def new_model(network: Network, activation: str, inputs: TrainingInputs, train: 
 def load(path: Path | str) -> Model:
     """Return the model in a file; ValueError, in one line, when it is not one."""
     saved = files.read_arrays(path)
-    with files.explained(path):
+    with files.explain_errors(path):
         return from_file(saved)
 
 

@@ -1,7 +1,7 @@
 """Resume a long computation where it was killed.
 
-A checkpoint lies beside the outputs but is not one of them, so DVC neither removes nor versions it. It has a key, the
-digest of everything that the result depends on; a checkpoint of other parameters, data or code is reported and ignored.
+A checkpoint lies next to the outputs but is not one of them, so DVC neither removes nor versions it. It has a key, the
+digest of everything that the result depends on; one of different parameters, data or code is reported and ignored.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ class Checkpoint:
             arrays = files.read_arrays(self.path)
             if str(arrays.pop("key", None)) == self.key:
                 return arrays
-            reason = "made with other parameters, data or code"
+            reason = "made with different parameters, data or code"
         except (ValueError, OSError) as error:
             reason = str(error)
-        print(f"{self.path}: ignored, {reason}; starting from the beginning", file=sys.stderr)
+        print(f"{self.path}: ignored: {reason}; starting over", file=sys.stderr)
         return None
 
     def save(self, arrays: Mapping[str, Any]) -> None:

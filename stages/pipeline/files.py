@@ -27,7 +27,7 @@ UNFINISHED = ".unfinished"  # the suffix of a file that is being written
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Give a temporary path; rename it to `path` when the block succeeds, remove it when the block fails.
 
     OSError, in one line, when the disk is full or the directory cannot be written to.
@@ -47,32 +47,21 @@ def replacing(path: Path | str) -> Iterator[Path]:
             temporary.unlink()
 
 
-def left_behind() -> list[Path]:
-    """Return the unfinished files that killed stages left behind."""
-    return sorted(path for place in PLACES for path in Path(place).rglob(f".*{UNFINISHED}"))
-
-
 def digest(path: Path | str) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
-    with explained(path), Path(path).open("rb") as file:
+    with explain_errors(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_digest(path: Path | str, expected: str) -> None:
-    """Raise ValueError unless the SHA-256 of a file is `expected`."""
-    if (actual := digest(path)) != expected:
-        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., not {expected[:12]}...; {REPAIR}")
 
 
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8 with Unix line endings."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_array(path: Path | str, shape: tuple[int, ...], chunks: Iterable[np.ndarray]) -> None:
     """Write a float32 array as `.npy`, given its shape and its rows in chunks; ValueError when they do not fit."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         start = file.tell()
@@ -87,14 +76,14 @@ def read_array(path: Path | str, shape: tuple[int | None, ...], sha256: str | No
 
     ValueError unless it has this digest, if one is given, and this shape, where None stands for any size.
     """
-    if sha256 is not None:
-        check_digest(path, sha256)
-    with explained(path):
+    if sha256 and sha256 != (actual := digest(path)):
+        raise ValueError(f"{path}: SHA-256 is {actual[:12]}..., not {sha256[:12]}...; {REPAIR}")
+    with explain_errors(path):
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         fits = [size is None or size == actual for size, actual in zip(shape, array.shape, strict=False)]
         if array.dtype != np.float32 or array.ndim != len(shape) or not all(fits):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
-            raise ValueError(f"holds {array.dtype} of shape {array.shape}; float32 of {expected} expected")
+            raise ValueError(f"expected float32 of {expected}, got {array.dtype} of shape {array.shape}")
     return array
 
 
@@ -103,7 +92,7 @@ def write_arrays(path: Path | str, arrays: Mapping[str, Any]) -> None:
 
     np.savez leaves the sizes of the members open, which versions of Python record in different bytes.
     """
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
             data = io.BytesIO()
             np.save(data, array, allow_pickle=False)
@@ -117,7 +106,7 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 
     No more memory is allocated than the file is large; ValueError when it is truncated, compressed or pickled.
     """
-    with explained(path), zipfile.ZipFile(path) as archive:
+    with explain_errors(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("compressed")
@@ -146,7 +135,7 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
 
 def read_json(path: Path | str, kind: Any = Any) -> Any:
     """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass; ValueError if it is not."""
-    with explained(path):
+    with explain_errors(path):
         try:
             return TypeAdapter(kind).validate_json(Path(path).read_bytes(), strict=True)
         except ValidationError as error:
@@ -154,10 +143,11 @@ def read_json(path: Path | str, kind: Any = Any) -> Any:
             raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
 
 
-def write_rows(path: Path | str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write dictionaries with equal keys as CSV with a header line, `columns` if none; None becomes an empty cell."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=rows[0] if rows else columns, lineterminator="\n")
+def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write dictionaries as CSV with a header line, by default with the keys of the first; None is an empty cell."""
+    rows = list(rows)
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -168,7 +158,7 @@ def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[s
     ValueError when it has no rows, when a row lacks one of `columns` or `numbers`, or when a value of `numbers` is
     neither a finite number nor empty.
     """
-    with explained(path), Path(path).open(encoding="utf-8", newline="") as file:
+    with explain_errors(path), Path(path).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
         if not rows:
             raise ValueError("no rows")
@@ -181,7 +171,7 @@ def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[s
 
 
 @contextmanager
-def explained(path: Path | str) -> Iterator[None]:
+def explain_errors(path: Path | str) -> Iterator[None]:
     """Turn an error while reading `path` into one line: which file, what is wrong, what to do."""
     try:
         yield

@@ -1,7 +1,7 @@
 """The only reader of params.yaml. The signature of a stage's function is the schema of its section.
 
 A stage `def evaluate(*, calibration_bins: Annotated[int, Field(ge=1)], ...)` takes the section `evaluate` as keyword
-arguments, checked strictly against that signature: `true` is no number, `"0.1"` is no number, an unknown key is an
+arguments, checked strictly against that signature: neither `true` nor `"0.1"` is a number, and an unknown key is an
 error. All problems are reported at once, one per line, each with the key's path and line.
 """
 
@@ -24,6 +24,9 @@ PARAMS = Path("params.yaml")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Threads = Annotated[int, Field(ge=1, le=256)]
+Images = Annotated[int, Field(ge=1, le=200)]  # in a figure
+Bins = Annotated[int, Field(ge=1, le=1000)]  # of confidence
+Dpi = Annotated[int, Field(ge=50, le=600)]
 
 # From pydantic's messages to shorter ones.
 WORDING = {
@@ -41,13 +44,6 @@ WORDING = {
     "greater than": ">",
     "less than or equal to": "<=",
     "less than": "<",
-}
-
-# Keys that there are no more, with the name of their section, and what to do about one that is still there.
-GONE = {
-    "train.arithmetic": "all arithmetic is exact now; remove the line",
-    "page.withheld": "2% of the validation images are below each threshold now; remove the line",
-    "page.max_bytes": "a number of images, page.test_images, takes its place",
 }
 
 
@@ -116,19 +112,13 @@ def explain(error: ErrorDetails, kind: Any, path: Path, lines: Lines) -> str:
     for pattern, words in WORDING.items():
         problem = re.sub(pattern, words, problem)
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        hint = GONE.get(dotted(place[-2:])) or did_you_mean(str(place[-1]), keys_at(kind, place[:-1]))
-        problem = ", ".join(filter(None, [problem, hint]))
+        near = difflib.get_close_matches(str(place[-1]), keys_at(kind, place[:-1]), n=1)
+        problem += "".join(f", did you mean {name}?" for name in near)
     if problem.startswith("must ") and ", got " not in problem:
         value = json.dumps(error["input"], ensure_ascii=False, default=str)
         problem += f", got {value if len(value) <= 60 else value[:57] + '...'}"
     known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), ())
     return f"{dotted(place)}: {problem} ({path}{f' line {lines[known]}' if known else ''})"
-
-
-def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return a question with the known name that is nearest to an unknown one, or `otherwise` if none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def keys_at(kind: Any, place: Place) -> list[str]:

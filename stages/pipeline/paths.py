@@ -4,6 +4,7 @@ from pathlib import Path
 
 RAW = Path("data/raw")  # the original files, and dataset.json, which describes them
 DATASET = RAW / "dataset.json"
+TEST_IMAGES = RAW / "t10k-images-idx3-ubyte"
 PROCESSED = Path("data/processed")  # the arrays, and what describes them:
 INPUTS = PROCESSED / "inputs.json"  # what training reads, and how new images are prepared,
 TEST = PROCESSED / "test.json"  # and what only evaluation reads

@@ -20,7 +20,7 @@ from zc.lockfile import LockError, LockFile
 
 from stages.pipeline import files, params
 
-LOCK = Path("data/.stage.lock")  # .dvc may be that of a directory above
+LOCK = Path("data/.stage.lock")  # .dvc may belong to a parent directory
 SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "fish"}
 # What bad input, a bad environment or a bad parameter raises. Anything else is a bug and keeps its traceback.
 EXPECTED = (ValueError, OSError, MemoryError, ArithmeticError, psutil.Error)
@@ -39,8 +39,9 @@ def run(function: Callable[..., None]) -> None:
         end_with_dvc()
         check_directory()
         with lock(LOCK):
-            for path in files.left_behind():  # no other stage is running, so none is writing them
-                path.unlink()
+            for place in files.PLACES:  # what killed stages left; no other stage is running, so none is writing it
+                for path in Path(place).rglob(f".*{files.UNFINISHED}"):
+                    path.unlink()
             function(**params.read(function))
     except KeyboardInterrupt as interrupt:
         fail(name, f"{str(interrupt) or 'interrupted'}; run `dvc repro` to resume", 143 if interrupt.args else 130)
@@ -60,7 +61,7 @@ def open_streams() -> None:
 
 
 def terminate(number: int, frame: Any) -> None:
-    """Handle SIGTERM by an exception, so that temporary files are removed."""
+    """Turn SIGTERM into an exception, so that temporary files are removed."""
     raise KeyboardInterrupt("terminated")
 
 
@@ -97,12 +98,14 @@ def lock(path: Path) -> AbstractContextManager[Any]:
         return closing(LockFile(str(path)))
     except LockError as error:
         if getattr(error.__context__, "errno", None) not in (errno.EAGAIN, errno.EACCES):
-            print(f"{path}: no locks on this file system; never run two stages here at once", file=sys.stderr)
+            print(
+                f"{path}: this file system does not support locks; never run two stages here at once", file=sys.stderr
+            )
             return nullcontext()
         with path.open("rb") as file:
             file.seek(1)  # Windows locks the first byte, which is a space
             holder = file.read().decode().strip() or "unknown"
-        raise OSError(f"another stage is running here, process {holder}: wait for it, or end it") from None
+        raise OSError(f"another stage is running here, process {holder}: wait for it, or stop it") from None
 
 
 def describe(error: BaseException) -> str:

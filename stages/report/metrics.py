@@ -56,12 +56,11 @@ def answers(
 
     ValueError unless there is a row for each of the `images`, each with known classes and a confidence from 0 to 1.
     """
-    if len(rows) != images:
-        raise ValueError(f"{path}: {len(rows)} rows, but there are {images} test images; run `dvc repro`")
-    confidence = np.array([float(row["confidence"]) for row in rows])
     number = {name: i for i, name in enumerate(classes)}
-    unknown = {row[key] for row in rows for key in ("actual", "predicted")} - {*number}
-    if unknown or confidence.min() < 0 or confidence.max() > 1:
-        raise ValueError(f"{path}: an unknown class, or a confidence outside 0..1; remove it and run `dvc repro`")
-    actual, predicted = (np.array([number[row[key]] for row in rows]) for key in ("actual", "predicted"))
+    actual, predicted = (np.array([number.get(row[key], -1) for row in rows]) for key in ("actual", "predicted"))
+    confidence = np.array([float(row["confidence"]) for row in rows])
+    valid = (actual >= 0) & (predicted >= 0) & (confidence >= 0) & (confidence <= 1)
+    if len(rows) != images or not valid.all():
+        expected = f"a known class and a confidence from 0 to 1 for each of {images} test images"
+        raise ValueError(f"{path}: must have {expected}; remove it and run `dvc repro`")
     return actual, predicted, confidence

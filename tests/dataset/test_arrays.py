@@ -38,11 +38,6 @@ def test_normalize_flattens_and_standardizes():
     assert flat[3, 10] == pytest.approx((float(IMAGES[3, 1, 1]) - IMAGES.mean()) / IMAGES.std(), rel=1e-5)
 
 
-def test_an_empty_set_of_images():
-    assert normalize(IMAGES[:0], 1, 2).shape == (0, 63)
-    assert one_hot(np.zeros(0, np.uint8), 10).shape == (0, 10)
-
-
 def test_equal_pixels_are_rejected():
     with pytest.raises(ValueError, match="all pixels of the training images are equal"):
         pixel_statistics([np.full((2, 3, 3), 7, np.uint8)])

@@ -1,7 +1,6 @@
-"""Likeness of images: what it ignores, what it notices, and that no order of a sum matters."""
+"""Similarity of images: what it ignores, what it notices, and that no order of a sum matters."""
 
 import numpy as np
-import pytest
 
 from stages.dataset.similarity import UNIT, best_similarity, unit_vectors
 
@@ -41,9 +40,8 @@ def test_a_blank_image_is_like_none():
     assert best_similarity(unit_vectors(np.zeros((1, 42), np.float32), SHAPE, 0), unit_vectors(IMAGES, SHAPE, 0)) == [0]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_sums_are_exact_in_any_order(seed):
+def test_sums_are_exact_in_any_order():
     a, b = unit_vectors(IMAGES, SHAPE, 0), unit_vectors(IMAGES[::-1], SHAPE, 0.1)
-    order = np.random.default_rng(seed).permutation(42)
+    order = np.random.default_rng(0).permutation(42)
     assert np.array_equal(best_similarity(a, b), best_similarity(a[:, order], b[:, order]))
     assert np.array_equal(a / UNIT, np.rint(a / UNIT))

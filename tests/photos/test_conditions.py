@@ -12,28 +12,17 @@ from stages.photos import decode, ink, lines, segment, sheet
 COUNT = 3  # photographs in each condition
 
 
-@pytest.fixture
-def right(drawn, answer, tmp_path):
-    """How many of COUNT photographs in a condition give the digits that were drawn, in their order."""
-
-    def read(condition, count=COUNT):
-        correct = 0
-        for data, labels in photographs(condition, drawn[0][:99], drawn[1][:99], count):
-            (tmp_path / "photo").write_bytes(data)
-            try:
-                correct += answer(segment.find(decode.read(tmp_path / "photo"), (28, 28)).digits) == labels
-            except ValueError:
-                continue
-        return correct
-
-    return read
-
-
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_the_digits_are_read_in_every_condition(right, condition):
+def test_the_digits_are_read_in_every_condition(drawn, answer, tmp_path, condition):
     count = 1 if condition == "12 megapixels" else COUNT
-    exceptions = condition == "margin of 0 pixels"  # a 1 without paper is a plain bar
-    assert right(condition, count) >= count - exceptions
+    wrong = 0
+    for data, labels in photographs(condition, drawn[0][:99], drawn[1][:99], count):
+        (tmp_path / "photo").write_bytes(data)
+        try:
+            wrong += answer(segment.find(decode.read(tmp_path / "photo"), (28, 28)).digits) != labels
+        except ValueError:
+            wrong += 1
+    assert wrong <= (condition == "margin of 0 pixels")  # a 1 without paper is a plain bar
 
 
 def find(gray):
@@ -142,9 +131,8 @@ def test_the_work_is_bounded_whatever_is_in_a_picture(monkeypatch):
     lines.remove_lines(nested)
     assert 0 < sum(seen) <= lines.BOXES * nested.size
     seen.clear()
-    lines.remove_lines(np.indices((600, 600)).min(axis=0) % 3 == 0)
     lines.remove_lines((np.indices((600, 600)) % 3 == 0).all(axis=0))
-    assert sum(seen) <= lines.BOXES * nested.size
+    assert not seen
 
 
 def test_otsu_is_the_best_split():
@@ -161,12 +149,10 @@ def test_otsu_is_the_best_split():
 
 
 def test_the_ten_digits_of_a_font_are_photographed(tmp_path):
-    made = handwriting(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
-    assert [labels for _, labels in made] == [[n] for n in range(10)]
-    images = []
-    for data, _ in made:
+    images = set()
+    for digit, (data, labels) in enumerate(handwriting(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))):
         (tmp_path / "photo").write_bytes(data)
-        (digit,) = segment.find(decode.read(tmp_path / "photo"), (28, 28)).digits
-        images.append(digit.image)
-    assert len({image.tobytes() for image in images}) == 10
-    assert [image[14, 14] > 100 for image in images[:2]] == [False, True]  # 0 is hollow, 1 is not
+        (found,) = segment.find(decode.read(tmp_path / "photo"), (28, 28)).digits
+        assert labels == [digit]
+        images.add(found.image.tobytes())
+    assert len(images) == 10

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from stages.photos import decode
 from tests.helpers.unix import unix
@@ -35,16 +35,13 @@ def rgb(image):
     return np.asarray(image.convert("RGB"))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF", "PPM", "WEBP", "HEIF"])
 def test_every_format_gives_the_same_pixels(saved, picture, kind):
-    options = {"lossless": True} if kind == "WEBP" else {}
-    np.testing.assert_array_equal(decode.read(saved(picture, kind, **options)), rgb(picture))
-
-
-def test_heic_is_read_if_its_package_is_there(saved, picture):
-    pytest.importorskip("pillow_heif")
-    read = decode.read(saved(picture, "HEIF", quality=100))
-    np.testing.assert_allclose(read.astype(int), rgb(picture).astype(int), atol=3)
+    options = {"WEBP": {"lossless": True}, "HEIF": {"quality": 100}}.get(kind, {})
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    read = decode.read(saved(picture, kind, **options))
+    np.testing.assert_allclose(read.astype(int), rgb(picture).astype(int), atol=3 * (kind == "HEIF"))
 
 
 def test_every_mode_gives_color(saved, picture):
@@ -72,9 +69,8 @@ def test_exif_turns_a_picture_upright(saved, picture, orientation):
     undo = {5: 5, 6: 8, 8: 6}.get(orientation, orientation)
     exif = Image.Exif()
     exif[0x0112] = undo
-    with Image.open(saved(picture, "PNG", exif=exif)) as image:
-        turned = ImageOps.exif_transpose(image)
-    turned.getexif().clear()
+    turned = Image.fromarray(decode.read(saved(picture, "PNG", exif=exif)))
+    assert (turned.size == picture.size) == (orientation < 5)
     exif[0x0112] = orientation
     np.testing.assert_array_equal(decode.read(saved(turned, "PNG", exif=exif)), rgb(picture))
 
@@ -104,7 +100,6 @@ def jpeg(size, progressive=False):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not an image"),
         (b"hello", "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),  # would start Ghostscript
         (b"%PDF-1.7\n", "a PDF, not a picture; export the page as PNG"),
@@ -112,7 +107,7 @@ def jpeg(size, progressive=False):
         (header(10, 10), "damaged image: "),
         (header(6400, 6400), "more than 40 million pixels"),
         (header(5000, 5000, depth=16, color=0), "more than 20 million pixels"),
-        (header(40_000, 40_000), "more than 40 million pixels"),
+        (header(40_000, 40_000), "more than 40 million pixels"),  # a decompression bomb for Pillow
         (jpeg((12_000, 9_000)), "more than 100 million pixels"),
         (jpeg((6_000, 5_000), progressive=True), "more than 25 million pixels"),
         (jpeg((16, 16), progressive=True) + b"\xff\xda" * 40, "a JPEG of more than 30 scans"),
@@ -127,26 +122,15 @@ def test_what_cannot_be_read_is_explained_in_a_line(tmp_path, data, message):
 
 @unix
 def test_only_regular_files_of_a_bounded_size_are_opened(tmp_path):
-    os.mkfifo(tmp_path / "fifo.png")
-    (tmp_path / "zero.png").symlink_to("/dev/zero")
-    (tmp_path / "loop.png").symlink_to("loop.png")
-    (tmp_path / "none.png").symlink_to("nothing")
-    (tmp_path / "directory.png").mkdir()
-    with (tmp_path / "large.png").open("wb") as file:
+    os.mkfifo(tmp_path / "not a regular file")
+    (tmp_path / "Too many levels of symbolic links").symlink_to("Too many levels of symbolic links")
+    (tmp_path / "No such file or directory").symlink_to("nothing")
+    (tmp_path / "a directory").mkdir()
+    with (tmp_path / "larger than 256 MB; make the picture smaller").open("wb") as file:
         file.truncate(2**40)
-    messages = {}
     for path in tmp_path.iterdir():
-        with pytest.raises(ValueError, match=r".") as raised:
+        with pytest.raises(ValueError, match=f"^{path.name}$"):
             decode.read(path)
-        messages[path.stem] = str(raised.value)
-    assert messages == {
-        "fifo": "not a regular file",
-        "zero": "not a regular file",
-        "loop": "Too many levels of symbolic links",
-        "none": "No such file or directory",
-        "directory": "a directory",
-        "large": "larger than 256 MB; make the picture smaller",
-    }
 
 
 def test_files_that_may_be_meant_as_pictures_are_listed(tmp_path):

@@ -13,38 +13,23 @@ def path(tmp_path, monkeypatch):
     return tmp_path / "checkpoint.npz"
 
 
-def test_what_was_saved_is_loaded_by_the_same_computation(path):
+def test_what_was_saved_is_loaded_by_the_same_computation(path, capsys):
     Checkpoint(path, "key").save(STATE)
     loaded = Checkpoint(path, "key").load()
     assert set(loaded) == {"theta", "history"}
     assert np.array_equal(loaded["theta"], STATE["theta"])
     assert str(loaded["history"]) == "[1]"
-    Checkpoint(path, "key").remove()
-    assert not path.exists()
-    Checkpoint(path, "key").remove()
-
-
-def test_without_a_file_nothing_is_reported(path, capsys):
-    assert Checkpoint(path, "key").load() is None
+    for _ in range(2):
+        Checkpoint(path, "key").remove()
+        assert Checkpoint(path, "key").load() is None
     assert capsys.readouterr().err == ""
-
-
-def another_archive(path):
-    np.savez(path, theta=np.zeros((3, 3)))
-
-
-def a_pickle(path):
-    with path.open("wb") as file:
-        np.save(file, np.array([{"a": 1}]), allow_pickle=True)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda path: Checkpoint(path, "other").save(STATE), "made with other parameters, data or code"),
-        (another_archive, "made with other parameters, data or code"),
-        (a_pickle, "cannot be read"),
-        (lambda path: path.write_bytes(path.read_bytes()[:0]), "cannot be read"),
+        (lambda path: Checkpoint(path, "other").save(STATE), "made with different parameters, data or code"),
+        (lambda path: np.savez(path, theta=np.zeros((3, 3))), "made with different parameters, data or code"),
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "cannot be read"),
     ],
 )
@@ -53,9 +38,9 @@ def test_what_is_not_of_this_computation_is_ignored_with_a_reason(path, capsys, 
     change(path)
     assert Checkpoint(path, "key").load() is None
     message = capsys.readouterr().err
-    assert message.startswith(f"{path}: ignored, ")
+    assert message.startswith(f"{path}: ignored: ")
     assert reason in message
-    assert message.endswith("; starting from the beginning\n")
+    assert message.endswith("; starting over\n")
     assert message.count("\n") == 1
 
 

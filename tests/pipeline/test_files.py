@@ -6,7 +6,6 @@ import tracemalloc
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,18 +17,25 @@ from tests.helpers.unix import unix
 
 @contextmanager
 def refused(*said):
-    """Reading a file must raise ValueError with one line: which file, what is wrong, what to do."""
+    """Reading a file must raise ValueError with one line: which file, what is wrong, what to do; with little memory."""
+    tracemalloc.start()
     with pytest.raises(ValueError, match=r"a: .*; remove it and run `dvc repro`$") as raised:
         yield
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
     assert all(text in str(raised.value) for text in said), raised.value
     assert "\n" not in str(raised.value)
 
 
 def test_round_trips(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    files.write_array(tmp_path / "a.npy", (2, 3), [array[:1], array[1:]])
+    files.write_array(tmp_path / "a.npy", (2, 3), [array[:1], array[2:2], array[1:]])
+    np.save(tmp_path / "b.npy", array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert np.array_equal(files.read_array(tmp_path / "a.npy", (None, 3)), array)
     assert isinstance(files.read_array(tmp_path / "a.npy", (2, 3)), np.memmap)
+    files.write_array(tmp_path / "none.npy", (0, 784), [])
+    assert files.read_array(tmp_path / "none.npy", (None, 784)).shape == (0, 784)
     files.write_arrays(tmp_path / "a.npz", {"W": array, "name": "x", "list": ["p", "q"]})
     read = files.read_arrays(tmp_path / "a.npz")
     assert np.array_equal(read["W"], array)
@@ -42,23 +48,8 @@ def test_round_trips(tmp_path):
     assert (tmp_path / "a.csv").read_bytes().startswith(b"a,b\n1,\n")
 
 
-def test_an_array_that_is_written_in_chunks_has_the_bytes_that_numpy_writes(tmp_path):
-    array = np.random.default_rng(0).random((7, 3), np.float32)
-    files.write_array(tmp_path / "a.npy", array.shape, [array[:2], array[2:2], array[2:]])
-    np.save(tmp_path / "b.npy", array)
-    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
-    files.write_array(tmp_path / "none.npy", (0, 784), [])
-    assert files.read_array(tmp_path / "none.npy", (None, 784)).shape == (0, 784)
-
-
-def test_the_same_content_gives_the_same_bytes(tmp_path, monkeypatch):
-    import time
-
-    for name, clock in (("a", 1e9), ("b", 2e9)):
-        monkeypatch.setattr(time, "time", lambda clock=clock: clock)
-        files.write_arrays(tmp_path / f"{name}.npz", {"W": np.arange(5)})
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    # Whatever the version of Python, too.
+def test_the_same_content_gives_the_same_bytes_at_any_time_with_any_python(tmp_path):
+    files.write_arrays(tmp_path / "a.npz", {"W": np.arange(5)})
     assert files.digest(tmp_path / "a.npz") == "5ffab57c3291a3a569a551e0c5f34e5f0097f031de557a4783e8c88dbb71bcad"
 
 
@@ -81,38 +72,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, write
     assert list(tmp_path.iterdir()) == [path]
 
 
-READERS = {
-    "array": lambda path: files.read_array(path, (1000,)),
-    "arrays": files.read_arrays,
-    "json": files.read_json,
-    "rows": files.read_rows,
-}
+def pickled():
+    data = io.BytesIO()
+    np.save(data, np.array([{"a": 1}]), allow_pickle=True)
+    return data.getvalue()
 
 
-@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_a_missing_file_is_reported_with_what_to_do(tmp_path, read):
-    with pytest.raises(FileNotFoundError, match="absent: not found; `dvc repro` makes it, `dvc checkout` restores it"):
-        read(tmp_path / "absent")
-
-
-@pytest.mark.parametrize("name", ["array", "arrays", "json"])
-@pytest.mark.parametrize("damage", ["empty", "torn", "text", "pickle"])
-def test_a_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, name, damage):
+@pytest.mark.parametrize(
+    ("read", "write"),
+    [
+        (lambda path: files.read_array(path, (99,)), lambda path: files.write_array(path, (99,), [np.arange(99)])),
+        (files.read_arrays, lambda path: files.write_arrays(path, {"W": np.arange(99)})),
+        (files.read_json, lambda path: files.write_json(path, {"a": list(range(99))})),
+    ],
+    ids=["array", "arrays", "json"],
+)
+def test_a_missing_or_damaged_file_is_reported_in_one_line_with_what_to_do(tmp_path, read, write):
     path = tmp_path / "a"
-    if name == "arrays":
-        files.write_arrays(path, {"W": np.arange(1000.0)})
-    elif name == "json":
-        files.write_json(path, {"a": list(range(100))})
-    else:
-        files.write_array(path, (1000,), [np.arange(1000)])
+    with pytest.raises(FileNotFoundError, match="a: not found; `dvc repro` makes it, `dvc checkout` restores it"):
+        read(path)
+    write(path)
     whole = path.read_bytes()
-    if damage == "pickle":
-        with path.open("wb") as file:
-            np.save(file, np.array([{"a": 1}]), allow_pickle=True)
-    else:
-        path.write_bytes({"empty": b"", "torn": whole[: len(whole) // 2], "text": b"not at all\n"}[damage])
-    with refused("cannot be read, "):
-        READERS[name](path)
+    for damaged in (b"", whole[: len(whole) // 2], b"not at all\n", pickled()):
+        path.write_bytes(damaged)
+        with refused("cannot be read, "):
+            read(path)
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((3, 4), "f8"), ((3, 5), "f4"), (4, "f4")])
@@ -120,14 +104,14 @@ def test_an_array_of_another_type_or_shape_is_refused(tmp_path, shape, dtype):
     array = np.zeros(shape, dtype)
     with (tmp_path / "a").open("wb") as file:
         np.save(file, array)
-    with refused(f"holds {array.dtype} of shape {array.shape}; float32 of any x 4 expected"):
+    with refused(f"expected float32 of any x 4, got {array.dtype} of shape {array.shape}"):
         files.read_array(tmp_path / "a", (None, 4))
 
 
-def npy(shape, data=b"", dtype="<f4", version=b"\x01\x00"):
+def npy(shape, data=b"", dtype="<f4"):
     """An .npy file that claims `shape`."""
     header = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
-    return b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header + data
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
 
 
 HOSTILE = {
@@ -135,10 +119,8 @@ HOSTILE = {
     "negative": npy("(-1,)"),
     "objects": npy("(1,)", b"x" * 8, "|O"),
     "a header of code": npy("__import__('os').getpid()"),
-    "another version": npy("(1,)", b"x" * 4, version=b"\x09\x00"),
     "an endless header": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535,
     "a header of Python 2, which NumPy guesses at": npy("(1L,)", b"x" * 4),
-    "a header that is not text": b"\x93NUMPY\x01\x00\x08\x00" + b"\0" * 8,
     "an unknown type": npy("(1,)", b"x" * 4, dtype="<q9"),
 }
 
@@ -151,11 +133,8 @@ def test_hostile_arrays_are_refused_in_one_line_without_allocating_memory(tmp_pa
         files.read_array(path, (None,))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("W1.npy", data)
-    tracemalloc.start()
     with refused("cannot be read, "):
         files.read_arrays(path)
-    assert tracemalloc.get_traced_memory()[1] < 2**22
-    tracemalloc.stop()
 
 
 def with_a_flipped_bit(data):
@@ -170,16 +149,6 @@ def with_one_member_a_thousand_times(data):
     data[start:] = entry * 1000 + rest
 
 
-def with_a_directory_before_the_file(data):
-    end = data.rindex(b"PK\x05\x06")
-    data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 9).to_bytes(4, "little")
-
-
-def with_a_password(data):
-    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(mark) + place] |= 1
-
-
 def compressed(data):
     packed = io.BytesIO()
     np.savez_compressed(packed, W=np.zeros(10**6))
@@ -191,8 +160,6 @@ def compressed(data):
     [
         (with_a_flipped_bit, "CRC"),
         (with_one_member_a_thousand_times, "its members are larger than the file"),
-        (with_a_directory_before_the_file, ""),
-        (with_a_password, "password"),
         (compressed, "compressed"),
     ],
 )
@@ -201,11 +168,8 @@ def test_a_hostile_archive_is_refused_without_allocating_memory(tmp_path, change
     data = bytearray((tmp_path / "a").read_bytes())
     change(data)
     (tmp_path / "a").write_bytes(data)
-    tracemalloc.start()
     with refused("cannot be read, ", said):
         files.read_arrays(tmp_path / "a")
-    assert tracemalloc.get_traced_memory()[1] < 2**22
-    tracemalloc.stop()
 
 
 @dataclass(frozen=True)
@@ -255,27 +219,13 @@ def test_rows_have_the_expected_columns_or_one_line_says_why_not(tmp_path, text,
         files.read_rows(path, ["name"], ["n"])
 
 
-def test_a_file_with_another_digest_is_refused(tmp_path):
+def test_an_array_with_a_different_digest_is_refused(tmp_path):
     path = tmp_path / "a"
-    files.write_text(path, "abc")
-    right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert files.digest(path) == right
-    files.check_digest(path, right)
-    with refused("SHA-256 is ba7816bf8f01..., not 000000000000..."):
-        files.check_digest(path, "0" * 64)
     files.write_array(path, (3,), [np.zeros(3)])
-    files.read_array(path, (3,), files.digest(path))
-    with refused(f"not {right[:12]}..."):
-        files.read_array(path, (3,), right)
-
-
-def test_unfinished_files_of_killed_runs_are_found(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert files.left_behind() == []
-    for name in ("data/raw/.a.unfinished", "models/.b.npz.unfinished", "data/raw/a.unfinished", "models/.unfinished.b"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
-    assert files.left_behind() == [Path("data/raw/.a.unfinished"), Path("models/.b.npz.unfinished")]
+    right = files.digest(path)
+    files.read_array(path, (3,), right)
+    with refused(f"SHA-256 is {right[:12]}..., not 000000000000..."):
+        files.read_array(path, (3,), "0" * 64)
 
 
 def test_an_old_temporary_file_is_overwritten(tmp_path):
@@ -285,8 +235,7 @@ def test_an_old_temporary_file_is_overwritten(tmp_path):
 
 
 @unix
-@pytest.mark.parametrize("fraction", [0, 0.5, 0.99])
-@pytest.mark.parametrize("rows", [10, 10_000])
+@pytest.mark.parametrize(("rows", "fraction"), [(10, 0), (10, 0.99), (10_000, 0.99)])
 def test_a_disk_that_is_full_before_the_last_byte_is_noticed(tmp_path, fraction, rows):
     """A limit on the size of files has the effect of a full disk; set in a child process, for it alone."""
     array = np.zeros((rows, 10), np.float32)

@@ -37,21 +37,18 @@ def ended(capsys, outcome):
     return raised.value.code, capsys.readouterr().err
 
 
-def test_bad_input_is_one_line_per_problem(capsys):
-    assert ended(capsys, ValueError("one\ntwo")) == (1, "work: one\nwork: two\n")
-    assert ended(capsys, FloatingPointError("the loss is nan")) == (1, "work: the loss is nan\n")
-
-
-def test_an_error_of_the_system_names_the_file(capsys):
-    error = OSError(28, "No space left on device", "data/raw/x")
-    assert ended(capsys, error) == (1, "work: data/raw/x: No space left on device\n")
-    error = OSError(13, "Permission denied", "data/raw/x")
-    assert ended(capsys, error) == (1, "work: data/raw/x: Permission denied; `ls -l` shows the permissions\n")
-    assert ended(capsys, MemoryError()) == (1, "work: not enough memory\n")
-
-
-def test_interrupted(capsys):
-    assert ended(capsys, KeyboardInterrupt()) == (130, "work: interrupted; run `dvc repro` to resume\n")
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (ValueError("one\ntwo"), "one\nwork: two"),
+        (FloatingPointError("the loss is nan"), "the loss is nan"),
+        (OSError(28, "No space left on device", "data/raw/x"), "data/raw/x: No space left on device"),
+        (OSError(13, "Permission denied", "x"), "x: Permission denied; `ls -l` shows the permissions"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_bad_input_and_an_error_of_the_system_are_one_line_per_problem(capsys, outcome, said):
+    assert ended(capsys, outcome) == (1, f"work: {said}\n")
 
 
 def test_a_bug_keeps_its_traceback_and_others_on_request(monkeypatch):
@@ -69,7 +66,7 @@ SLEEPER = """
 import signal, sys, time
 from stages.pipeline import files, stage
 def work() -> None:
-    with files.replacing("out") as temporary:
+    with files.atomic_write("out") as temporary:
         temporary.write_text("half")
         print("at work", flush=True)
         time.sleep(60)
@@ -89,17 +86,16 @@ stage.run(work)
 
 
 @unix
-def test_with_closed_streams_nothing_is_printed_into_a_file(tmp_path):
-    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", WRITER]
-    done = subprocess.run(closed, env={**os.environ, "PYTHONPATH": str(project.ROOT)}, capture_output=True, check=False)
-    assert done.returncode == 1
-    assert (tmp_path / "out").read_text() == "written\n"
-
-
-def test_characters_that_the_streams_cannot_encode_are_escaped(tmp_path):
+@pytest.mark.parametrize(
+    ("redirect", "printed"), [("<&- >&- 2>&-", ("", "")), ("", ("Gr\\xf6\\xdfe\n", "work: \\u03b1\n"))]
+)
+def test_streams_may_be_closed_or_lack_characters(tmp_path, redirect, printed):
+    """Nothing is printed into a file, and what cannot be encoded is escaped."""
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", WRITER], env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("Gr\\xf6\\xdfe\n", "work: \\u03b1\n")
+    command = ["sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-c", WRITER]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, (done.stdout, done.stderr)) == (1, printed)
+    assert (tmp_path / "out").read_text() == "written\n"
 
 
 def start(wrapper=(), **variables):
@@ -112,28 +108,23 @@ def start(wrapper=(), **variables):
 
 def test_a_second_stage_is_refused_with_the_process_of_the_first(capsys):
     process = start()
-    assert ended(capsys, ValueError("never reached")) == (
-        1,
-        f"work: another stage is running here, process {process.pid}: wait for it, or end it\n",
-    )
+    said = f"work: another stage is running here, process {process.pid}: wait for it, or stop it\n"
+    assert ended(capsys, ValueError("never reached")) == (1, said)
     process.kill()
     process.communicate()
-    assert ended(capsys, ValueError("reached")) == (
-        1,
-        "work: reached\n",
-    )  # the system frees the lock of a process that died
+    assert ended(capsys, ValueError("reached")) == (1, "work: reached\n")  # the system frees the lock of the dead
 
 
-@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
-def test_on_a_file_system_without_locks_a_stage_runs_and_says_so(capsys, monkeypatch, number):
+def test_on_a_file_system_without_locks_a_stage_runs_and_says_so(capsys, monkeypatch):
     def refuse(file):
         try:
-            raise OSError(number, os.strerror(number))
+            raise OSError(errno.ENOLCK, "No locks available")
         except OSError:
             raise lockfile.LockError("Couldn't lock it")  # noqa: B904 (as the library does)
 
     monkeypatch.setattr(lockfile, "_lock_file", refuse)
-    said = f"{stage.LOCK}: no locks on this file system; never run two stages here at once\nwork: reached\n"
+    lacks = "this file system does not support locks; never run two stages here at once"
+    said = f"{stage.LOCK}: {lacks}\nwork: reached\n"
     assert ended(capsys, ValueError("reached")) == (1, said)
 
 
@@ -168,23 +159,18 @@ def test_under_dvc_a_stage_ends_with_it(tmp_path, shell):
 
 @unix
 def test_a_stage_whose_dvc_died_while_python_was_starting_does_not_begin():
-    orphan = """
-import os, time
-while os.getppid() == int(os.environ["STARTER"]):
-    time.sleep(0.01)
-"""
-    starter = (
-        "import os, subprocess, sys; subprocess.Popen(sys.argv[1:], env={**os.environ, 'STARTER': str(os.getpid())})"
-    )
+    orphan = "import os, sys, time\nwhile os.getppid() == int(sys.argv[1]): time.sleep(0.01)\n"
+    starter = "import os, subprocess, sys; subprocess.Popen([*sys.argv[1:], str(os.getpid())])"
     command = [sys.executable, "-c", starter, sys.executable, "-c", orphan + SLEEPER]
     environment = {**os.environ, "PYTHONPATH": str(project.ROOT), "DVC_STAGE": "work"}
-    # In its own process group, like a job of a shell.
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    # In its own process group, like a job of a shell. Ends with the orphan, which shares the streams.
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, start_new_session=True, timeout=60, check=False
     )
-    out, error = process.communicate(timeout=60)
-    assert out == ""
-    assert error.endswith("work: the `dvc` that started this stage has ended; run `dvc repro` to start it again\n")
+    assert done.stdout == ""
+    assert done.stderr.endswith(
+        "work: the `dvc` that started this stage has ended; run `dvc repro` to start it again\n"
+    )
 
 
 def test_outside_the_project_nothing_is_done(tmp_path, monkeypatch, capsys):
@@ -206,7 +192,7 @@ def test_what_killed_stages_left_is_removed(tmp_path, capsys):
 
 
 def alive(number):
-    """Whether a process with this number is running; a zombie is not."""
+    """Return True if a process is running; a zombie is not."""
     try:
         return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

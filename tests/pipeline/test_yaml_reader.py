@@ -45,11 +45,8 @@ def same(one, other):
     ],
 )
 def test_the_core_schema(text, value):
-
-    assert same(
-        parse(f"a: {text}\nb: [{text}]\nc: '{text}'\n", "text")[0],
-        {"a": value, "b": [value] if text else [], "c": text},
-    )
+    read, _ = parse(f"a: {text}\nb: [{text}]\nc: '{text}'\n", "text")
+    assert same(read, {"a": value, "b": [value] if text else [], "c": text})
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "data/catalog.yaml", "dvc.yaml", "dvc.lock"])
@@ -57,63 +54,28 @@ def test_the_files_of_the_project_are_read_as_dvc_reads_them(name):
     assert same(load(project.ROOT / name)[0], dvc((project.ROOT / name).read_text(encoding="utf-8")))
 
 
-def test_structures_are_read_as_dvc_reads_them():
-    text = """\
-# A comment.
-plain: two words # another
-quoted: ["'", 'it''s', "\\u00e9\\n", "1", 'null']
-flow: {a: [1, {b: 2}], "c": , d}
-folded: >
-  one
-  two
-literal: |
-  one
-   two
-nested:
-  - - 1
-    - 2
-  - key: value
-    other:
-"key with spaces": {}
-"""
-    assert same(parse(text, "text")[0], dvc(text))
-
-
 def test_lines():
     _, lines = parse("# comment\na:\n  b: [1,\n    2]\nc:\n- d: 1\n  e: 2\n", "text")
-    assert lines == {(): 2, ("a",): 2, ("a", "b"): 3, ("a", "b", 0): 3, ("a", "b", 1): 4} | {
-        ("c",): 5,
-        ("c", 0): 6,
-        ("c", 0, "d"): 6,
-        ("c", 0, "e"): 7,
-    }
+    first = {(): 2, ("a",): 2, ("a", "b"): 3, ("a", "b", 0): 3, ("a", "b", 1): 4}
+    assert lines == first | {("c",): 5, ("c", 0): 6, ("c", 0, "d"): 6, ("c", 0, "e"): 7}
 
 
 HOSTILE = [
     ("", "a.yaml: must be a mapping of keys to values; `git restore "),
-    ("# only this\n", "a.yaml: must be a mapping of keys to values"),
     ("- a\n- b\n", "a.yaml: must be a mapping of keys to values"),
-    ("5\n", "a.yaml: must be a mapping of keys to values"),
     (b"train:\n  x: \xff\n", "a.yaml line 2: a control character, or not UTF-8; remove"),
     ("train:\n  x: 1\n".encode("utf-16"), "a.yaml line 1: a control character, or not UTF-8"),
-    (b"train: \0\n", "a.yaml line 1: a control character, or not UTF-8"),
     ("train:\n\tx: 1\n", "a.yaml line 2: found character '\\t' that cannot start any token"),
     ("a: 1\n---\nb: 2\n", "a.yaml line 2: a second document (---); remove it"),
     ("a: [1\n", "a.yaml line 2: expected ',' or ']'"),
     ("a: b: c\n", "a.yaml line 1: mapping values are not allowed here"),
     ("train:\n  seed: 1\n  seed: 2\n", "a.yaml line 3: train.seed is given twice, first on line 2"),
     ("train:\n- {seed: 1, 'seed': 2}\n", "a.yaml line 2: train[0].seed is given twice, first on line 2"),
-    (
-        "train: &a\n  x: 1\nplot: *a\n",
-        "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted; write the value",
-    ),
-    ("a: &a [*a]\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
-    ("a: !!float 1\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
+    ("train: &a\n  x: 1\nplot: *a\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted; write"),
     ("a: !!python/object/apply:os.system [exit]\n", "a.yaml line 1: aliases (&x, *x) and tags (!x) are not accepted"),
     ("a: " + "[" * 10000 + "]" * 10000, "a.yaml line 1: nested too deeply; at most 20 levels are accepted"),
     ("? [1, 2]\n: 3\n", "a.yaml line 1: a key must be text"),
     ("a: 1\n5: 3\n", "a.yaml line 2: a key must be text"),
-    ("a: {? : 3}\n", "a.yaml line 1: a key must be text"),
 ]
 
 

@@ -49,9 +49,5 @@ def test_names_in_braces_become_the_files_and_nothing_else_does(tmp_path):
     assert start == "<style>p { color: red }</style>"
     assert json.loads(script) == data
     assert end == r"const a = '\1 \n {{ data }}'; {{data}}"
-
-
-def test_a_number_that_is_not_finite_is_rejected(tmp_path):
-    (tmp_path / "page.html").write_text("{{ data }}")
     with pytest.raises(ValueError, match="JSON"):
         assemble(tmp_path, {"a": float("nan")})

@@ -20,7 +20,7 @@ from stages.pipeline import files
 from tests.faults import inject, run
 
 @contextmanager
-def replacing(path):
+def atomic_write(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{files.UNFINISHED}")
@@ -29,7 +29,7 @@ def replacing(path):
     finally:
         temporary.replace(path)
 
-files.replacing = replacing
+files.atomic_write = atomic_write
 for name in [*inject.FUNCTIONS][3:]:  # the first three stages are enough
     del inject.FUNCTIONS[name]
 run.main()

@@ -17,7 +17,7 @@ from stages.nn.initializers import he_normal
 from stages.nn.network import Network, multilayer_perceptron
 from stages.nn.optimizers import chain
 from stages.nn.training import fit
-from stages.report.figures import GRAY, INK, SIGNED, save, styled
+from stages.report.style import GRAY, INK, SIGNED, save, styled
 from tools.docs import ROOT
 from tools.docs.mathematics import digits
 

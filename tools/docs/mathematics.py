@@ -30,7 +30,7 @@ def digits(split: str) -> tuple[np.ndarray, np.ndarray]:
     contents = [
         gzip.decompress((FIXTURE / f"{split}-{kind}-ubyte.gz").read_bytes()) for kind in ("images-idx3", "labels-idx1")
     ]
-    images, labels = (idx.parse(io.BytesIO(content), len(content))[0] for content in contents)
+    images, labels = map(idx.parse, contents)
     return images, labels
 
 
