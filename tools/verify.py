@@ -10,13 +10,9 @@ from stages.pipeline.yaml_reader import load, parse
 COMMITTED = ["git", "show", "HEAD:./dvc.lock"]
 
 
-def different(recorded: dict[str, Any], found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the outputs that differ between the contents of two lock files, as (stage, path)."""
-    one, other = (
-        {(name, out["path"]): out["md5"] for name, stage in lock["stages"].items() for out in stage["outs"]}
-        for lock in (recorded, found)
-    )
-    return sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
+def outputs(lock: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Return the MD5 of each output in a lock file, by stage and path."""
+    return {(name, out["path"]): out["md5"] for name, stage in lock["stages"].items() for out in stage["outs"]}
 
 
 def main() -> None:
@@ -27,17 +23,17 @@ def main() -> None:
         reason = getattr(error, "stderr", None) or str(error)
         sys.exit(f"verify: {reason.splitlines()[0]}; without a dvc.lock in Git there is nothing to compare with")
     recorded, found = parse(committed, "HEAD:dvc.lock")[0], load(Path("dvc.lock"))[0]
-    for out in (out for stage in found["stages"].values() for out in stage["outs"]):
-        if not Path(out["path"]).exists():
-            sys.exit(f"verify: {out['path']} is missing; run `make repro` first")
-    differences = different(recorded, found)
+    one, other = outputs(recorded), outputs(found)
+    if missing := [path for _, path in other if not Path(path).exists()]:
+        sys.exit(f"verify: {missing[0]} is missing; run `make repro` first")
+    differences = sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
     for stage, path in differences:
         print(f"{stage}: {path} differs from the one recorded in Git")
     if differences:
         changed = {stage for stage, _ in differences}
         first = next(stage for stage in load(Path("dvc.yaml"))[0]["stages"] if stage in changed)
-        one, other = (lock["stages"].get(first, {}) for lock in (recorded, found))
-        same = all(one.get(kind) == other.get(kind) for kind in ("cmd", "deps", "params"))
+        then, now = (lock["stages"].get(first, {}) for lock in (recorded, found))
+        same = all(then.get(kind) == now.get(kind) for kind in ("cmd", "deps", "params"))
         reason = "They are the same on every machine: this is a bug" if same else "So do its inputs"
         sys.exit(f"{first} is the first stage whose outputs differ. {reason}.")
     print("Every output is the recorded one, bit for bit.")

@@ -196,7 +196,7 @@ def test_the_pages_say_what_the_rows_say(lab, in_process):
     assert "Not run yet: no-decay (2).\n" in page
     assert "| no-decay | no weight decay |  |  | 0 |" in page
     Path("README.md").write_text("# No table here\n")
-    with pytest.raises(ValueError, match=r"^README\.md: lacks the lines <!-- recipes: "):
+    with pytest.raises(ValueError, match=r"^the page has 0 sections recipes between comments, not 1$"):
         tables.tables()
 
 

@@ -219,7 +219,3 @@ def draw(directory: Path) -> None:
     """Write all figures."""
     for figure in ALL:
         save(figure(), directory / f"math-{figure.__name__}.png", 130)
-
-
-if __name__ == "__main__":
-    draw(FIGURES)
