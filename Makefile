@@ -57,7 +57,7 @@ scheduler: .venv/dev  # start a scheduler for sweeps on several machines; `make 
 	python -m experiments.cluster.scheduler $(OPTIONS)
 
 worker: .venv/dev  # start a worker per processor core for SCHEDULER=tls://HOST:8786
-	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.cluster.connect import cores; print(cores())') $(OPTIONS)
+	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers -1 $(OPTIONS)
 
 everywhere: .venv/dev  # train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tests.exact.everywhere

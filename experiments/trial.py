@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Trial:
     tested: bool = False  # also scored on the test images
     teachers: tuple["Trial", ...] = ()  # the mean of their probabilities is the target
     temperature: float = 1.0  # that softens the teachers
+    values: dict[str, Any] = field(default_factory=dict, compare=False)  # of the axes of a sweep
 
     @property
     def seed(self) -> int:
@@ -48,8 +49,13 @@ class Trial:
         taught = [[*(teacher.key for teacher in self.teachers), self.temperature]] if self.teachers else []
         return digest([BEHAVIOR, self.data, *sections, *taught])
 
+    @property
+    def cells(self) -> dict[str, Any]:
+        """The values as cells of a table: text and fractions unchanged, everything else as in YAML."""
+        return {axis: v if isinstance(v, (str, float)) else json.dumps(v) for axis, v in self.values.items()}
+
     def __str__(self) -> str:
-        return f"{self.name}, seed {self.seed}"
+        return ", ".join([self.name, *(f"{axis} {cell}" for axis, cell in self.cells.items()), f"seed {self.seed}"])
 
 
 @dataclass(frozen=True)

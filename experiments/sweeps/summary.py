@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 from experiments.pages import table
-from experiments.sweeps.plan import Plan, Rung, cells
+from experiments.sweeps.plan import Candidate, Plan, ranked
 from experiments.table import SWEEPS
 from stages.pipeline import files
 from stages.report import figures
@@ -28,24 +29,28 @@ All trials: [{name}.csv]({name}.csv), drawn by `dvc plots show {csv} -x {axis} -
 """
 
 
-def write(plan: Plan, rungs: Sequence[Rung]) -> str:
+def write(plan: Plan, rungs: Sequence[Sequence[Candidate]]) -> str:
     """Write page and figure of a complete sweep; return what a terminal should show of it."""
-    name, last, seeds = plan.name, rungs[-1], plan.sweep.seeds
-    best = last.ranked()[0] * seeds
-    result = f"{best_table(plan, last)}\n{experiment(plan, last.trials[best].settings)}\n"
+    name, seeds, best = plan.name, plan.sweep.seeds, ranked(rungs[-1])
+    lines = []
+    for candidate in best[:BEST]:
+        seconds = statistics.fmean(row.seconds or 0 for row in candidate.rows)
+        lines.append([*candidate.trials[0].cells.values(), candidate, f"{seconds:.1f}"])
+    written = table([*plan.axes, METRICS[plan.sweep.minimize], "seconds"], lines)
+    result = f"{written}\n{experiment(plan, best[0].trials[0].settings)}\n"
     parts = [result, *(correlation(lower, upper) for lower, upper in pairwise(rungs))]
-    parts.append(f"With seed 0, the SHA-256 of its weights and biases starts with `{last.rows[best].model}`.")
-    if failed := sum(bool(row.problem) for rung in rungs for row in rung.rows):
+    parts.append(f"With seed 0, the SHA-256 of its weights and biases starts with `{best[0].rows[0].model}`.")
+    if failed := sum(bool(row.problem) for rung in rungs for candidate in rung for row in candidate.rows):
         parts.append(f"{failed} trials failed; the column `problem` of the table says why.")
-    if several := [rung for rung in rungs if len(rung.combinations) > 1]:
+    if several := [rung for rung in rungs if len(rung) > 1]:
         figures.save(picture(plan, several[-1]), SWEEPS / f"{name}.png", 110)
         parts.append(f"![Sweep {name}]({name}.png)")
-    counts = [f"{len(rung.combinations)}" + f" for {rung.epochs} epochs" * bool(rung.epochs) for rung in rungs]
+    counts = zip(rungs, plan.rungs, strict=True)
     page = PAGE.format(
         name=name,
         about=plan.sweep.about[:1].upper() + plan.sweep.about[1:].rstrip("."),
         base=plan.base.name,
-        counts=", ".join(counts),
+        counts=", ".join(f"{len(rung)}" + f" for {epochs} epochs" * bool(epochs) for rung, epochs in counts),
         seeds=f"{seeds} seed{'s' * (seeds != 1)}",
         csv=SWEEPS / f"{name}.csv",
         axis=plan.axes[0],
@@ -55,35 +60,14 @@ def write(plan: Plan, rungs: Sequence[Rung]) -> str:
     return f"\n{result}\nPage: {SWEEPS / name}.md"
 
 
-def best_table(plan: Plan, rung: Rung) -> str:
-    """Return a table of the best combinations."""
-    rows, lines = rung.by_combination(), []
-    for i in rung.ranked()[:BEST]:
-        seconds = [row.seconds for row in rows[i] if row.seconds is not None]
-        score = plan.show([plan.objective(row) for row in rows[i]])
-        lines.append([*cells(rung.combinations[i]).values(), score, f"{statistics.fmean(seconds or [0]):.1f}"])
-    return table([*plan.axes, METRICS[plan.sweep.minimize], "seconds"], lines)
-
-
-def correlation(lower: Rung, upper: Rung) -> str:
+def correlation(lower: Sequence[Candidate], upper: Sequence[Candidate]) -> str:
     """Return a sentence on how well a rung predicts the next one, for the combinations that both have."""
-    means = lower.means()
-    pairs = np.array(list(zip((means[i] for i in lower.ranked()), upper.means(), strict=False)))
-    pairs = pairs[np.isfinite(pairs).all(axis=1)]
-    rho = f"{rank_correlation(*pairs.T):.2f}" if len(pairs) > 2 else "unknown"
-    return (
-        f"Rank correlation (Spearman, 1904) of {lower.epochs} with {upper.epochs} epochs: {rho}, from {len(pairs)} "
-        "combinations."
-    )
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Spearman's rank correlation of two arrays; equal values share the mean of their ranks."""
-    ranks: list[Any] = []
-    for values in (a, b):
-        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((np.cumsum(counts) - (counts - 1) / 2)[place])
-    return float("nan") if any(np.ptp(rank) == 0 for rank in ranks) else float(np.corrcoef(*ranks)[0, 1])
+    means = zip(ranked(lower), upper, strict=False)  # the next rung has the best ones, in this order
+    pairs = np.array([pair for a, b in means if np.isfinite(pair := (a.mean, b.mean)).all()])
+    known = len(pairs) > 2 and np.ptp(pairs, axis=0).all()
+    rho = f"{stats.spearmanr(*pairs.T).statistic:.2f}" if known else "unknown"
+    epochs = " with ".join(str(rung[0].trials[0].settings["train"]["epochs"]) for rung in (lower, upper))
+    return f"Rank correlation (Spearman, 1904) of {epochs} epochs: {rho}, from {len(pairs)} combinations."
 
 
 def experiment(plan: Plan, settings: dict[str, Any]) -> str:
@@ -102,15 +86,14 @@ def override(value: Any) -> str:
 
 
 @figures.styled
-def picture(plan: Plan, rung: Rung) -> Figure:
+def picture(plan: Plan, rung: Sequence[Candidate]) -> Figure:
     """What is minimized, over each axis that has several values, and against seconds."""
-    columns = {axis: [each[axis] for each in rung.combinations] for axis in plan.sweep.axes}
+    columns = {axis: [candidate.trials[0].values[axis] for candidate in rung] for axis in plan.sweep.axes}
     columns = {axis: values for axis, values in columns.items() if len(set(map(str, values))) > 1}
-    rows, percent = rung.by_combination(), 100 if plan.sweep.minimize == "validation_error" else 1
-    columns["seconds"] = [statistics.fmean(row.seconds or 0 for row in of_one) for of_one in rows]
-    scores = percent * np.array([[plan.objective(row) for row in of_one] for of_one in rows])
+    columns["seconds"] = [statistics.fmean(row.seconds or 0 for row in candidate.rows) for candidate in rung]
+    scores = np.array([candidate.scores for candidate in rung])
     scores[~np.isfinite(scores)] = np.nan  # failed: not drawn
-    means, best = scores.mean(axis=1), rung.ranked()[0]
+    means, best = scores.mean(axis=1), rung.index(ranked(rung)[0])
     spread = scores.std(axis=1, ddof=1) if plan.sweep.seeds > 1 else None
     down = -(-len(columns) // ACROSS)
     figure = Figure(figsize=(3.2 * min(ACROSS, len(columns)), 2.9 * down))

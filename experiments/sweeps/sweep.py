@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from experiments.command import command
 from experiments.sweeps import summary
-from experiments.sweeps.plan import Plan, Rung, load, names
+from experiments.sweeps.plan import Candidate, Plan, load, names, ranked
 from experiments.table import SWEEPS, Table
 from stages.pipeline import files
 
@@ -34,20 +34,21 @@ def run(plan: Plan) -> None:
         base = plan.base.name
         print(f"{base} as it was when the sweep began, in {plan.record}; today's {base} is different")
     files.write_json(plan.record, asdict(plan.base))
-    table = Table(SWEEPS / f"{plan.name}.csv", plan.axes)
-    rungs: list[Rung] = []
-    combinations, seeds = plan.combinations, plan.sweep.seeds
+    table, rungs = Table(SWEEPS / f"{plan.name}.csv", plan.axes), list[list[Candidate]]()
+    trials, seeds = plan.trials, plan.sweep.seeds
     for epochs in plan.rungs:
-        rung = Rung(plan, combinations, epochs)
+        rung = plan.rung(trials, epochs)
         of_rung = f" for {epochs} epochs" if epochs else ""
-        print(f"sweep {plan.name}{of_rung}: {len(combinations)} combinations x {seeds} seed{'s' * (seeds != 1)}")
-        table.listed += rung.trials
-        table.cells |= rung.cells()
-        rung.rows = table.run(rung.trials)
+        print(f"sweep {plan.name}{of_rung}: {len(rung)} combinations x {seeds} seed{'s' * (seeds != 1)}")
+        wanted = [trial for candidate in rung for trial in candidate.trials]
+        table.listed += wanted
+        table.run(wanted)
+        for candidate in rung:
+            candidate.rows = [table.known[trial.key] for trial in candidate.trials]
         rungs.append(rung)
-        combinations = [combinations[i] for i in rung.ranked()[: plan.kept(len(combinations))]]
+        trials = [candidate.trials[0] for candidate in plan.best(rung)]
     print(summary.write(plan, rungs))
-    if not math.isfinite(min(rungs[-1].means())):
+    if not math.isfinite(ranked(rung)[0].mean):
         raise ChildProcessError("every combination failed")
 
 
