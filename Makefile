@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify predict test test-all everywhere faults fuzz docs lint bench recipes sweep scheduler worker lock clean
 
 help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,10 +70,6 @@ fuzz: .venv/installed  # fuzz the readers with millions of files, guided by cove
 	python -m tests.faults.fuzz idx -runs=10000000
 	python -m tests.faults.fuzz npy -runs=250000
 	python -m tests.faults.fuzz npz -runs=250000
-
-notebook: .venv/installed  # write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
-	$(INSTALL) --constraint requirements.txt '.[notebook]'
-	python -m tools.docs.notebook
 
 # Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it development and sweeps.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make lock" pyproject.toml

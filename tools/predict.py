@@ -57,15 +57,14 @@ def main(arguments: list[str] | None = None) -> None:
         stage.fail("predict", 'no picture named; make predict IMAGES="photo.jpg scan.png folder/"', 2)
     try:
         model, shown = load(MODEL), list[Picture]()
-        total = problems = 0
+        problems = 0
         table = csv.DictWriter(sys.stdout, predict.COLUMNS, restval="", lineterminator="\n")
         if options.csv:
             table.writeheader()
-        for picture in read(model, named):
+        for total, picture in enumerate(read(model, named), 1):
             table.writerows(predict.rows(picture)) if options.csv else predict.report(picture)
             problems += bool(picture.problem)
-            shown += [picture] if total < figures.PICTURES else []
-            total += 1
+            shown += [picture] if total <= figures.PICTURES else []
         with files.replacing(options.figure) as temporary:
             figures.save(figures.pictures(shown, total), temporary, dpi=150)
     except stage.EXPECTED as error:

@@ -63,8 +63,7 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
 def result(trial: Trial, future: Any) -> tuple[Row, Model]:
     """Return the row of a finished trial and its model; CancelledError if the result never arrived."""
     try:
-        row, model = future.result()
-        return row, model
+        return future.result()
     except CancelledError:
         raise
     except KilledWorker as error:

@@ -12,8 +12,6 @@ from experiments.trial import Row
 from stages.pipeline import files
 from tests.helpers import project
 
-NONE = "is not a parameter of a trial"
-
 
 def load(text, name="some"):
     (SWEEPS / f"{name}.yaml").write_text(f'about: ""\nbase: default\n{text}')
@@ -37,20 +35,11 @@ def test_lists_make_all_combinations_in_order_with_the_keys_that_recipes_give(la
 
 
 def test_distributions_are_drawn_within_their_bounds(lab):
-    rates, dropout, epochs, activations = zip(
-        *(
-            values.values()
-            for values in drawn("""
-axes:
-  train.learning_rate: {log_uniform: [0.001, 1.0]}
-  train.dropout: {uniform: [0.1, 0.3]}
-  train.epochs: {integers: [1, 3]}
-  train.activation: [relu, tanh]
-trials: 400
-""")
-        ),
-        strict=True,
+    bounds = "train.learning_rate: {log_uniform: [0.001, 1.0]}, train.dropout: {uniform: [0.1, 0.3]}"
+    values = drawn(
+        f"axes: {{{bounds}, train.epochs: {{integers: [1, 3]}}, train.activation: [relu, tanh]}}\ntrials: 400\n"
     )
+    rates, dropout, epochs, activations = zip(*(each.values() for each in values), strict=True)
     assert len(rates) == 400
     assert 0.001 <= min(rates) < 0.002 < 0.5 < max(rates) <= 1
     assert abs(np.median(np.log10(rates)) + 1.5) < 0.2
@@ -101,65 +90,58 @@ def test_a_sweep_keeps_the_base_that_it_began_with(lab):
     assert after.trials == before.trials
 
 
+AXES = """axes:
+  learning_rate: [0.1]
+  plot.dpi: [50]
+  train.seed: [1, 2]
+  train.blas_threads: [1]
+  train.dropout: {log_uniform: [0, 0.5]}
+  train.input_dropout: {normal: [0, 5]}
+  train.batch_size: {integers: [8.0, 9.5]}
+  train.momentum: {uniform: [0.9, 0.1]}
+  train.hidden: []
+  train.epochs: [1]
+  train.weight_decay: {uniform: [0, 0.5]}
+  train.augmentation.shift: [1.0]
+  train.augmentation: [null]
+halving: {rungs: [4, 2], keep: 0.5}
+"""
+WRONG_AXES = [
+    "halving.rungs: must increase, got [4, 2] (F line 17)",
+    "axes.train.epochs: cannot be an axis: the rungs of `halving` set the epochs (F line 13)",
+    "axes.learning_rate: learning_rate is not a parameter of a trial; did you mean train.learning_rate? (F line 4)",
+    "axes.plot.dpi: plot.dpi is not a parameter of a trial; there are fetch.dataset, fetch.directory, ",
+    "axes.train.seed: cannot be an axis: `seeds` sets how many seeds are run (F line 6)",
+    "axes.train.blas_threads: cannot be an axis: it changes no result (F line 7)",
+    "axes.train.dropout: log_uniform must have numbers above 0, got [0, 0.5] (F line 8)",
+    "axes.train.input_dropout: must be a list of values, or one of uniform, log_uniform, integers with",
+    "axes.train.batch_size: integers must have two whole numbers, got [8.0, 9.5] (F line 10)",
+    "axes.train.momentum: uniform must go from a number to a greater one, got [0.9, 0.1] (F line 11)",
+    "axes.train.hidden: must be a non-empty list without duplicates, got [] (F line 12)",
+    "axes.train.augmentation.shift: cannot be an axis together with train.augmentation (F line 15)",
+    "trials: required: an axis is a distribution (F line 1)",
+]
+VALUES = "axes:\n  train.hidden: [[8], [0]]\n  train.momentum: [1.5]\n  train.epoch: [2]\n"
+WRONG_VALUES = [
+    "train.momentum: must be < 1, got 1.5 (F line 5)",
+    "train.epoch: unknown, did you mean epochs? (F line 6)",
+    "train.hidden[0]: must be >= 1, got 0 (F line 4)",
+]
+NARROW = "axes: {train.dropout: {uniform: [0.10001, 0.10002]}}\ntrials: 3"
+ALIKE = "axes: {train.dropout: [0, 0.0], preprocess.validation_size: [0]}"
+NONE = "base: leaves no validation images to rank combinations by (F line 2)"
+SAME = "axes: {'train.dropout': 0, 'preprocess.validation_size': 0} and {'train.dropout': 0.0, "
+
+
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
         ("axes: {}", ["axes: must have at least one axis (F line 3)"]),
         ("axes: {}\nminimise: loss", ["minimise: unknown, did you mean minimize? (F line 4)"]),
-        (
-            "axes: {learning_rate: [0.1], plot.dpi: [50], train.seed: [1, 2], train.blas_threads: [1]}",
-            [
-                f"axes.learning_rate: learning_rate {NONE}; did you mean train.learning_rate? (F line 3)",
-                f"axes.plot.dpi: plot.dpi {NONE}; there are fetch.dataset, fetch.directory, ",
-                "axes.train.seed: cannot be an axis: `seeds` sets how many seeds are run (F line 3)",
-                "axes.train.blas_threads: cannot be an axis: it changes no result (F line 3)",
-            ],
-        ),
-        (
-            "axes:\n  train.hidden: [[8], [0]]\n  train.momentum: [1.5]\n  train.epoch: [2]\n"
-            "  preprocess.validation_size: [0]",
-            [
-                "train.momentum: must be < 1, got 1.5 (F line 5)",
-                "train.epoch: unknown, did you mean epochs? (F line 6)",
-                "train.hidden[0]: must be >= 1, got 0 (F line 4)",
-            ],
-        ),
-        (
-            "axes:\n  train.dropout: {log_uniform: [0, 0.5]}\n  train.epochs: {normal: [0, 5]}\n"
-            "  train.batch_size: {integers: [8.0, 9.5]}\n  train.momentum: {uniform: [0.9, 0.1]}\n  train.hidden: []",
-            [
-                "axes.train.dropout: log_uniform must have numbers above 0, got [0, 0.5] (F line 4)",
-                "axes.train.epochs: must be a list of values, or one of uniform, log_uniform, integers with two "
-                "numbers, got {'normal': [0, 5]} (F line 5)",
-                "axes.train.batch_size: integers must have two whole numbers, got [8.0, 9.5] (F line 6)",
-                "axes.train.momentum: uniform must go from a number to a greater one, got [0.9, 0.1] (F line 7)",
-                "axes.train.hidden: must be a non-empty list without duplicates, got [] (F line 8)",
-            ],
-        ),
-        (
-            "axes: {train.dropout: {uniform: [0, 0.5]}, train.epochs: [1]}\nhalving: {rungs: [4, 2], keep: 0.5}",
-            [
-                "halving.rungs: must increase, got [4, 2] (F line 4)",
-                "axes.train.epochs: cannot be an axis: the rungs of `halving` set the epochs (F line 3)",
-                "trials: required: an axis is a distribution (F line 1)",
-            ],
-        ),
-        (
-            "axes: {train.dropout: {uniform: [0.10001, 0.10002]}}\ntrials: 3",
-            ["trials: 3 different combinations could not be drawn, only 1"],
-        ),
-        (
-            "axes: {train.augmentation.shift: [1.0], train.augmentation: [null], train.learning_rate: [1, 1.0]}",
-            [
-                "axes.train.augmentation.shift: cannot be an axis together with train.augmentation (F line 3)",
-                "axes: {'train.augmentation': None, 'train.learning_rate': 1} and {'train.augmentation': None, "
-                "'train.learning_rate': 1.0} are the same trial (F line 3)",
-            ],
-        ),
-        (
-            "axes: {preprocess.validation_size: [0, 50]}",
-            ["base: leaves no validation images to rank combinations by (F line 2)"],
-        ),
+        (AXES, WRONG_AXES),
+        (VALUES, WRONG_VALUES),
+        (NARROW, ["trials: 3 different combinations could not be drawn, only 1"]),
+        (ALIKE, [NONE, SAME]),
     ],
 )
 def test_all_that_is_wrong_is_said_with_its_line(lab, text, messages):
