@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify predict test test-all everywhere faults fuzz docs lint bench recipes sweep scheduler worker lock clean
 
 help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ scheduler: .venv/dev  # start a scheduler for sweeps on several machines; `make 
 	python -m experiments.cluster.scheduler $(OPTIONS)
 
 worker: .venv/dev  # start a worker per processor core for SCHEDULER=tls://HOST:8786
-	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers $$(python -c 'from experiments.cluster.connect import cores; print(cores())') $(OPTIONS)
+	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers -1 $(OPTIONS)
 
 everywhere: .venv/dev  # train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tests.exact.everywhere
@@ -68,9 +68,6 @@ fuzz: .venv/fuzz  # fuzz the readers with millions of files, guided by coverage 
 	python -m tests.faults.fuzz idx -runs=10000000
 	python -m tests.faults.fuzz npy -runs=250000
 	python -m tests.faults.fuzz npz -runs=250000
-
-notebook: .venv/notebook  # write docs/mathematics.md as a Jupyter notebook, docs/mathematics.ipynb, to run and change
-	python -m tools.docs.notebook
 
 # Resolve the dependencies of pyproject.toml: what the pipeline needs, and on top of it what groups of targets need. With
 # the digest of each file, but for the benchmark's: PyTorch has one for every kind of processor.

@@ -15,16 +15,13 @@ import numpy as np
 from benchmarks.contenders import CONTENDERS, Job, Predict
 from stages.dataset.batches import Batches
 from stages.dataset.records import TrainingInputs
-from stages.learning.learn import ORDER, Data, learn, random_stream, reader
+from stages.learning.learn import ORDER, Data, random_stream, reader
 from stages.nn.frequencies import choose_inputs
 from stages.pipeline import files, params, paths
 from stages.train import read_split, train
 
 ROUNDS, EPOCHS = 5, 3  # rounds, and epochs per round
 INPUTS = {"136 waves": 16, "784 pixels": None}  # how many frequencies
-GOAL = 0.985
-# The fewest epochs that reach the goal with all seeds, which are the numbers of the rounds.
-QUICK: dict[str, Any] = {"epochs": 5, "learning_rate": 0.15, "label_smoothing": 0.05, "augmentation": None}
 
 
 @cache
@@ -75,16 +72,6 @@ def prepare(contender: str, number: int) -> float:
     return seconds(lambda: deque(batches.epoch(number), maxlen=0))
 
 
-def reach(contender: str, seed: int) -> float:
-    """Return the seconds of training until the GOAL is reached on the validation images, scoring included."""
-    settings: Any = params.read(train) | QUICK | {"seed": seed}
-    start = time.perf_counter()
-    for trained in learn(data(), settings):
-        if trained.row["validation_accuracy"] >= GOAL:
-            return time.perf_counter() - start
-    raise ValueError(f"seed {seed} does not reach {GOAL:.1%} in {QUICK['epochs']} epochs")
-
-
 def seconds(call: Callable[[], Any]) -> float:
     """Return the seconds of a call."""
     start = time.perf_counter()
@@ -94,12 +81,11 @@ def seconds(call: Callable[[], Any]) -> float:
 
 BATCH_SIZES = 32, 128, 1024
 JOBS = {f"{inputs}, batches of {n:,}": (inputs, n) for inputs in INPUTS for n in BATCH_SIZES}
-PREPARE, REACH = "preparing an epoch", f"training to {GOAL:.1%} of the validation images"
+PREPARE = "preparing an epoch"
 # What measures each case, for a contender and a round.
 CASES: dict[str, Callable[[str, int], float]] = {
     **{name: partial(epoch, *job) for name, job in JOBS.items()},
     "classifying 10,000 images": partial(predict, 10_000),
     "classifying one image": partial(predict, 1),
     PREPARE: prepare,
-    REACH: reach,
 }

@@ -13,10 +13,8 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -27,23 +25,14 @@ from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
 from benchmarks import job
-from benchmarks.contenders import CONTENDERS, JAX, OURS, PRODUCTS, PYTORCH
+from benchmarks.contenders import CONTENDERS, OURS, PRODUCTS
+from experiments.pages import table
 from stages.pipeline import files, stage
 from stages.report import style
 
 RECORD = Path(__file__).with_suffix(".json")
 THREADS = {"one thread": 1, "two threads": 2}
-WAVES, PIXELS = job.INPUTS
 PEERS, TRAINED = list(CONTENDERS)[1:], list(CONTENDERS)[:-1]
-# With one thread, a case takes us at most so many times the time of a contender, or so many seconds.
-GOALS: list[tuple[str, str, float]] = [
-    (f"{WAVES}, batches of 128", JAX, 1.10),
-    (f"{PIXELS}, batches of 128", JAX, 1.15),
-    *((f"{inputs}, batches of {n}", JAX, most) for inputs in job.INPUTS for n, most in (("32", 1.5), ("1,024", 1.25))),
-    (f"{WAVES}, batches of 128", PYTORCH, 1 / 2),
-    (f"{PIXELS}, batches of 128", PYTORCH, 1 / 1.3),
-    (job.PREPARE, "", 0.12),
-]
 HEAD = """# Speed
 
 Made by `make bench`; do not edit. {machine}.
@@ -51,7 +40,7 @@ Made by `make bench`; do not edit. {machine}.
 An epoch of 55,000 images: 784 pixels or their 136 lowest waves, 128 hidden neurons, 10 classes, float32, Nesterov
 momentum, weight decay, one-cycle schedule, data in memory. The fastest of {job.EPOCHS} epochs per round counts. Ours is
 the median of {job.ROUNDS} rounds; the others are their time over ours, median and range: **above 1, ours is faster**.
-Ours classifies in float64. Preparing is as in params.yaml; training to {job.GOAL:.1%} changes `{job.QUICK}`.
+Ours classifies in float64. Preparing is as in params.yaml.
 """
 
 Runs = dict[str, list[float]]  # seconds per round by contender
@@ -73,8 +62,6 @@ def measure() -> dict[str, Any]:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) < 2:
         raise ValueError("needs Linux, which can bind a process to processors, and two of them")
-    if missing := [name for name in ("torch", "jax") if not find_spec(name)]:
-        raise ValueError(f"{' and '.join(missing)} not installed: run `make bench`")
     record: dict[str, Any] = {"machine": describe_machine(), "seconds": {}, "accuracy": {}}
     rng = random.Random(0)
     for title, threads in THREADS.items():
@@ -83,7 +70,7 @@ def measure() -> dict[str, Any]:
         pools = {name: ProcessPoolExecutor(1, get_context("spawn")) for name in CONTENDERS}
         for number in tqdm(range(job.ROUNDS), desc=title, unit="round"):
             for case, call in job.CASES.items():
-                racers = [OURS] if case in (job.PREPARE, job.REACH) else list(CONTENDERS)
+                racers = [OURS] if case == job.PREPARE else list(CONTENDERS)
                 runs = seconds.setdefault(case, {name: [] for name in racers})
                 for name in rng.sample(racers, len(racers)):
                     runs[name].append(pools[name].submit(call, name, number).result())
@@ -105,26 +92,13 @@ def describe_machine() -> str:
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return the page: a table per number of threads, the accuracy, the goals with what was measured."""
+    """Return the page: a table per number of threads, and the accuracy."""
     parts = [HEAD.format(machine=record["machine"], job=job), "![Seconds per epoch by batch size](speed.png)\n"]
     for title, cases in record["seconds"].items():
         rows = [[case, clock(median(r[OURS])), *(spread(ratios(r, n)) for n in PEERS)] for case, r in cases.items()]
         parts += [f"## Time with {title}\n", table(["", *CONTENDERS], rows)]
     rows = [[case, *(f"{100 * value:.2f}" for value in of.values())] for case, of in record["accuracy"].items()]
-    parts += [
-        "## Validation accuracy at the end, percent\n",
-        table(["", *TRAINED], rows),
-        "## Goals, with one thread\n",
-    ]
-    return "\n".join([*parts, table(["", "at most", "measured", ""], list(goals(record["seconds"]["one thread"])))])
-
-
-def goals(cases: dict[str, Runs]) -> Iterator[list[str]]:
-    """Yield a row for each goal: our time over that of a contender, or our time."""
-    for case, name, limit in GOALS:
-        values = [1 / ratio for ratio in ratios(cases[case], name)] if name else cases[case][OURS]
-        verdict = "met" if median(values) <= limit else "**missed**"
-        yield [case, f"{limit:.2f} {f'times {name}' if name else 's'}", spread(values), verdict]
+    return "\n".join([*parts, "## Validation accuracy at the end, percent\n", table(["", *TRAINED], rows)])
 
 
 def ratios(runs: Runs, name: str) -> list[float]:
@@ -141,11 +115,6 @@ def clock(seconds: float) -> str:
     """Return a time with three digits and its unit."""
     factor, unit = next((f, u) for f, u in ((1, "s"), (1e3, "ms"), (1e6, "µs")) if f * seconds >= 0.1)
     return f"{factor * seconds:#.3g} {unit}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows])
 
 
 @style.styled

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.pipeline import files
+from tools import docs
+
 
 def table(head: Sequence[Any], rows: Iterable[Iterable[Any]]) -> str:
     """Return a Markdown table."""
@@ -18,10 +21,6 @@ def mean_and_sd(values: Sequence[float], factor: float = 100, digits: int = 2) -
     return f"{factor * statistics.fmean(values):.{digits}f}{deviation}" if values else ""
 
 
-def between_marks(page: Path, first: str, last: str, content: str) -> str:
-    """Return the text of a page with new content between two marks; ValueError if they are not there."""
-    before, start, rest = page.read_text(encoding="utf-8").partition(first)
-    _, end, after = rest.partition(last)
-    if not (start and end):
-        raise ValueError(f"{page}: lacks the lines {first.strip()} and {last.strip()}")
-    return f"{before}{start}\n{content}\n{end}{after}"
+def fill(page: Path, name: str, content: str) -> None:
+    """Write `content` between the comments `<!-- NAME: ... -->` and `<!-- end of NAME -->` of a page."""
+    files.write_text(page, docs.fill(page.read_text(encoding="utf-8"), name, content.strip()))

@@ -73,7 +73,6 @@ class Table:
         had = (name for line in self.others for name in line if name not in COLUMNS)
         self.axes = list(dict.fromkeys([*axes, *had]))
         self.listed: list[Trial] = []  # in the order of the table
-        self.cells: dict[str, Line] = {}  # of the axes, by key
 
     def run(self, trials: Sequence[Trial], models: Sequence[Trial] = ()) -> list[Row]:
         """Run the trials that have no row, the `models` whose files are missing, and teachers; return the rows.
@@ -110,8 +109,7 @@ class Table:
             for trial, row, model in dispatch.run_trials(client, trials, kept):
                 if row.problem:
                     failed += 1
-                    place = "".join(f"{axis} {value}, " for axis, value in self.cells.get(row.key, {}).items())
-                    tqdm.write(f"{trial.name}, {place}seed {trial.seed}: {row.problem}", file=sys.stderr)
+                    tqdm.write(f"{trial}: {row.problem}", file=sys.stderr)
                 elif model:
                     files.write_arrays(dispatch.model_path(trial), model)
                 check_same(self.known.get(row.key, row), row)
@@ -125,7 +123,7 @@ class Table:
 
     def line(self, trial: Trial) -> Line:
         """Return the line of a finished trial."""
-        return asdict(self.known[trial.key]) | {"recipe": trial.name, **self.cells.get(trial.key, {})}
+        return asdict(self.known[trial.key]) | {"recipe": trial.name, **trial.cells}
 
     def writer(self, file: TextIO) -> "csv.DictWriter[str]":
         """Return what writes lines to a file."""

@@ -2,20 +2,19 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stages.pipeline import files
+
 # The digest of everything that preprocessing and training compute: it changes only when some of their bytes change.
 # tests/exact/digest.py computes it.
 BEHAVIOR = Path(__file__).with_name("behavior.txt").read_text(encoding="utf-8").strip()
-NEUTRAL: tuple[Any, ...] = (
-    None,
-    False,
-    0,
-    [],
-)  # each parameter accepts at most one of these, so a key can leave it out
+# Each parameter accepts at most one of these, so a key can leave it out.
+NEUTRAL: tuple[Any, ...] = (None, False, 0, [])
 RETRYABLE = "lost: "  # before the problem of a trial that may succeed the next time
 NO_EFFECT = {"blas_threads", "directory"}  # parameters that change no result
 
@@ -32,6 +31,7 @@ class Trial:
     tested: bool = False  # also scored on the test images
     teachers: tuple["Trial", ...] = ()  # the mean of their probabilities is the target
     temperature: float = 1.0  # that softens the teachers
+    values: dict[str, Any] = field(default_factory=dict, compare=False)  # of the axes of a sweep
 
     @property
     def seed(self) -> int:
@@ -48,8 +48,13 @@ class Trial:
         taught = [[*(teacher.key for teacher in self.teachers), self.temperature]] if self.teachers else []
         return digest([BEHAVIOR, self.data, *sections, *taught])
 
+    @property
+    def cells(self) -> dict[str, Any]:
+        """The values as cells of a table: text and fractions unchanged, everything else as in YAML."""
+        return {axis: v if isinstance(v, (str, float)) else json.dumps(v) for axis, v in self.values.items()}
+
     def __str__(self) -> str:
-        return f"{self.name}, seed {self.seed}"
+        return ", ".join([self.name, *(f"{axis} {cell}" for axis, cell in self.cells.items()), f"seed {self.seed}"])
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,9 @@ def without_neutral(settings: Any) -> Any:
 def digest(value: Any) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_digest(places: Iterable[str]) -> str:
+    """Return a digest of the source files in these places, each a file or a directory."""
+    paths = [path for place in map(Path, places) for path in ([place] if place.suffix else place.rglob("*.py"))]
+    return digest([[path.as_posix(), files.digest(path)] for path in sorted(paths)])[:8]

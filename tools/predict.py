@@ -12,13 +12,14 @@ import argparse
 import csv
 import os
 import sys
+from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
 
 from tqdm import tqdm
 
 from stages import predict
-from stages.learning.model import load
+from stages.learning.model import Model, load
 from stages.photos import decode
 from stages.photos.segment import Picture
 from stages.pipeline import files, stage
@@ -44,43 +45,45 @@ def split(text: str) -> list[Path]:
     return paths
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Answer the pictures on the command line, or in the variable IMAGES; return the exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Answer the pictures on the command line, or in the variable IMAGES; SystemExit if there is a problem."""
     parser = argparse.ArgumentParser(prog="predict", description="Read the digits in pictures.")
     parser.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE", help="a file, or a directory of them")
     parser.add_argument("--csv", action="store_true", help="print a table for programs")
     parser.add_argument("--figure", type=Path, default=Path("predict.png"), help="the figure to write [%(default)s]")
     options = parser.parse_args(arguments)
-    paths = options.pictures or split(os.environ.get("IMAGES", ""))
-    if not paths:
-        print('predict: no picture named; make predict IMAGES="photo.jpg scan.png folder/"', file=sys.stderr)
-        return 2
+    named = options.pictures or split(os.environ.get("IMAGES", ""))
+    if not named:
+        stage.fail("predict", 'no picture named; make predict IMAGES="photo.jpg scan.png folder/"', 2)
     try:
-        model = load(MODEL)
-        total, shown, problems = 0, [], 0
-        table = csv.DictWriter(sys.stdout, predict.COLUMNS, restval="", lineterminator="\n") if options.csv else None
-        if table:
+        model, shown = load(MODEL), list[Picture]()
+        problems = 0
+        table = csv.DictWriter(sys.stdout, predict.COLUMNS, restval="", lineterminator="\n")
+        if options.csv:
             table.writeheader()
-        for path in paths:
-            names = decode.files_in(path) if path.is_dir() else [path]
-            for name in tqdm(names, "pictures", disable=None if len(names) > 1 else True) if names else [None]:
-                picture = (
-                    predict.read(model, name, str(name)) if name else Picture(str(path), problem="no picture in it")
-                )
-                table.writerows(predict.rows(picture)) if table else predict.report(picture)
-                problems += bool(picture.problem)
-                shown += [picture] if total < figures.PICTURES else []
-                total += 1
+        for total, picture in enumerate(read(model, named), 1):
+            table.writerows(predict.rows(picture)) if options.csv else predict.report(picture)
+            problems += bool(picture.problem)
+            shown += [picture] if total <= figures.PICTURES else []
         with files.atomic_write(options.figure) as temporary:
             style.save(figures.pictures(shown, total), temporary, dpi=150)
     except stage.EXPECTED as error:
-        print(f"predict: {stage.describe(error)}", file=sys.stderr)
-        return 1
-    if not table:
+        stage.fail("predict", stage.describe(error), 1)
+    if not options.csv:
         print(f"{options.figure}: what the network saw")
-    return int(problems > 0)
+    sys.exit(problems > 0)
+
+
+def read(model: Model, named: list[Path]) -> Iterator[Picture]:
+    """Yield the pictures that are named, and those in directories, with their answers."""
+    for path in named:
+        found = decode.files_in(path) if path.is_dir() else [path]
+        for name in tqdm(found, "pictures", disable=None if len(found) > 1 else True):
+            yield predict.read(model, name, str(name))
+        if not found:
+            yield Picture(str(path), problem="no picture in it")
 
 
 if __name__ == "__main__":
     stage.open_streams()
-    sys.exit(main())
+    main()

@@ -32,10 +32,12 @@ def main() -> None:
     """Print each output that differs from the one in the committed dvc.lock, and the first stage; exit code 1 then."""
     try:
         committed = subprocess.run(COMMITTED, capture_output=True, text=True, check=True).stdout
-        recorded = parse(committed, "HEAD:dvc.lock")[0]
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        sys.exit(f"verify: {reason.splitlines()[0]}; without a dvc.lock in Git there is nothing to compare with")
+    recorded = parse(committed, "HEAD:dvc.lock")[0]
+    try:
         differences = different(recorded)
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"verify: {error.stderr.splitlines()[0]}; without a dvc.lock in Git there is nothing to compare with")
     except FileNotFoundError as error:
         sys.exit(f"verify: {error.filename} is missing; run `make repro` first")
     for stage, path in differences:

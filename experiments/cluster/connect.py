@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from experiments.cluster.execute import IDENTITY
@@ -45,7 +46,7 @@ def cluster() -> Iterator[Client]:
         with connect(address) as client:
             yield client
     else:
-        with local(int(workers or cores())) as ours, Client(ours) as client:
+        with local(int(workers or CPU_COUNT)) as ours, Client(ours) as client:
             yield client
 
 
@@ -89,8 +90,3 @@ def check_private(address: str) -> bool:
     raise ConnectionError(
         f"{address or 'SCHEDULER'} is neither on this machine nor tls://; docs/sweeps.md shows how to use TLS"
     )
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,8 +7,7 @@ that joins later is used. Workers write nothing but their cache; one process, th
 import itertools
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,33 +23,30 @@ from stages.nn.network import from_arrays
 from stages.pipeline import files, stage
 
 MODELS = Path("experiments/models")
-TICK = 1.0  # seconds between two looks at the workers
+TICK = 1.0  # seconds, at most, between two looks at the workers
 RETRIES = 2  # by Dask, of a trial with an error that another attempt may not have
 
 
-def run_trials(
-    client: Client, trials: Sequence[Trial], kept: Collection[str], run: Callable[..., tuple[Row, Model]] = execute
-) -> Iterator[tuple[Trial, Row, Model]]:
+def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -> Iterator[tuple[Trial, Row, Model]]:
     """Yield each trial with its row, and its model if its key is in `kept`. A student waits for its teachers.
 
     Whoever iterates writes a teacher's model to its place before the next step. Raises ConnectionError when the
     scheduler is lost.
     """
-    left = {trial.key for trial in trials}
-    students = [trial for trial in trials if not left.isdisjoint(teacher.key for teacher in trial.teachers)]
-    waiting = {trial.key for trial in students}
-    ready = deque(trial for trial in trials if trial.key not in waiting)
+    waiting = {trial.key: trial for trial in trials}
+    unfinished = {*waiting}
     running: dict[Any, Trial] = {}  # by future
     workers, numbers = Workers(client), itertools.count()
-    while ready or running:
+    while unfinished:
         if client.status not in ("running", "connecting"):
             raise ConnectionError(LOST)
-        for _ in range(min(len(ready), workers.count() - len(running))):
-            trial = ready.popleft()
+        ready = (trial for trial in waiting.values() if unfinished.isdisjoint(each.key for each in trial.teachers))
+        for trial in list(itertools.islice(ready, max(0, workers.count() - len(running)))):
+            del waiting[trial.key]
             models = [files.read_arrays(path) for teacher in trial.teachers if (path := model_path(teacher)).exists()]
             key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
             options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
-            running[client.submit(run, trial, models, trial.key in kept, IDENTITY, **options)] = trial
+            running[client.submit(execute, trial, models, trial.key in kept, IDENTITY, **options)] = trial
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)
         for future in [future for future in running if future.status != "pending"]:
@@ -58,20 +54,16 @@ def run_trials(
             try:
                 row, model = result(trial, future)
             except CancelledError:  # the connection was cut, or the scheduler started again
-                ready.appendleft(trial)
+                waiting[trial.key] = trial
                 continue
             yield trial, row, model
-            left.discard(trial.key)
-            free = [student for student in students if left.isdisjoint(each.key for each in student.teachers)]
-            ready.extend(free)
-            students = [student for student in students if student not in free]
+            unfinished.discard(trial.key)
 
 
 def result(trial: Trial, future: Any) -> tuple[Row, Model]:
     """Return the row of a finished trial and its model; CancelledError if the result never arrived."""
     try:
-        row, model = future.result()
-        return row, model
+        return future.result()
     except CancelledError:
         raise
     except KilledWorker as error:
@@ -85,13 +77,11 @@ class Workers:
     """The workers of a cluster that have the code of this program."""
 
     def __init__(self, client: Client) -> None:
-        self.client, self.last, self.looked, self.others = client, -1, 0.0, set[str]()
+        self.client, self.last, self.others = client, -1, set[str]()
 
     def count(self) -> int:
         """Return how many trials they can run at a time; report changes, and workers that have different code."""
-        if self.last > 0 and time.monotonic() - self.looked < TICK:
-            return self.last
-        self.looked, scheduler = time.monotonic(), self.client.scheduler
+        scheduler = self.client.scheduler
         if self.client.status != "running" or scheduler is None:
             return 0
         try:  # scheduler_info() is emptied by a thread of Dask's now and then

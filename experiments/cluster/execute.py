@@ -1,33 +1,48 @@
-"""Train and score a network: a function of a trial and its arrays alone, on any core of any machine."""
+"""Train and score a network: a function of a trial and its arrays alone, on any core of any machine.
+
+The arrays are prepared once per variant of the sections `fetch` and `preprocess`: experiments/cache/DIGEST/*.npy. Each
+machine prepares its own. The cache may be deleted at any time.
+"""
 
 import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from distributed import get_worker
 from threadpoolctl import threadpool_limits
 
-from experiments.cluster import cache
-from experiments.cluster.cache import Arrays
-from experiments.trial import Row, Trial
+from experiments.trial import Row, Trial, code_digest, digest
 from stages.dataset.augment import warp
+from stages.dataset.records import TestInputs, TrainingInputs
 from stages.learning.learn import Data, learn
 from stages.learning.model import new_model
 from stages.nn.losses import softmax
 from stages.nn.network import Network, from_arrays
-from stages.pipeline import stage
+from stages.pipeline import files, stage
 from stages.pipeline.checkpoint import Checkpoint
 from stages.report import metrics
 
 # A worker serves only programs with the same identity: all of our code and NumPy, as they were imported.
-IDENTITY = f"code-{cache.code_digest(('stages', 'experiments'))}-numpy-{np.__version__}"
-CHECKPOINTS = cache.CACHE / "checkpoints"
+IDENTITY = f"code-{code_digest(('stages', 'experiments'))}-numpy-{np.__version__}"
+CACHE = Path("experiments/cache")
+CHECKPOINTS = CACHE / "checkpoints"
+CODE = ("stages/dataset", "stages/preprocess.py")  # what the arrays depend on
+MADE = {"data", "raw", "processed", "params.yaml"}  # what preparing them writes, and its parent
 SHIFT = 0.5  # pixels, of test-time augmentation
 
 Model = Mapping[str, Any]  # the arrays of a model file, by name
+Arrays = tuple[TrainingInputs, dict[str, tuple[np.ndarray, np.ndarray]]]  # images (N, D), targets (N, K) by split
 
 
 def execute(trial: Trial, teachers: Sequence[Model], keep_model: bool, identity: str) -> tuple[Row, Model]:
@@ -41,11 +56,66 @@ def execute(trial: Trial, teachers: Sequence[Model], keep_model: bool, identity:
         raise RuntimeError("not run, because a teacher failed")
     checkpoint = Checkpoint(CHECKPOINTS / f"{trial.key}.npz", f"{trial.key} {IDENTITY}")
     try:
-        row, model = train_and_score(trial, cache.prepare(trial), teachers, keep_model, checkpoint)
+        row, model = train_and_score(trial, prepare(trial), teachers, keep_model, checkpoint)
     except (ValueError, FloatingPointError, MemoryError) as error:
         checkpoint.remove()
         return Row(trial.name, trial.seed, trial.key, problem=" ".join(stage.describe(error).splitlines())), {}
     return replace(row, worker=str(get_worker().name)), model
+
+
+def prepare(trial: Trial) -> Arrays:
+    """Return the arrays of a trial, memory-mapped. They are made if they are missing, made again if damaged."""
+    import fcntl  # not on Windows, where this module is imported, but no cluster is started
+
+    directory = CACHE / digest([trial.data, trial.settings["preprocess"], code_digest(CODE)])
+    with suppress(FileNotFoundError, ValueError):
+        return read_arrays(directory, trial.tested)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process at a time; the others find what it has made
+        with suppress(FileNotFoundError, ValueError):
+            return read_arrays(directory, trial.tested)
+        make_arrays(directory, trial)
+    return read_arrays(directory, trial.tested)
+
+
+def read_arrays(directory: Path, tested: bool) -> Arrays:
+    """Return the arrays in a directory, the test images only if asked; ValueError when a digest differs."""
+    inputs: TrainingInputs = files.read_json(directory / "inputs.json", TrainingInputs)
+    sha256 = inputs.sha256
+    if tested:
+        sha256 = sha256 | files.read_json(directory / "test.json", TestInputs).sha256
+    widths = {"images": prod(inputs.image_shape), "targets": len(inputs.classes)}
+
+    def array(name: str, part: str) -> np.ndarray:
+        file = f"{name}_{part}.npy"
+        return files.read_array(directory / file, (None, widths[part]), sha256[file])
+
+    names = ("train", "validation", "test")[: 2 + tested]
+    return inputs, {name: (array(name, "images"), array(name, "targets")) for name in names}
+
+
+def make_arrays(directory: Path, trial: Trial) -> None:
+    """Run the stages that prepare the arrays in a temporary copy of the project; rename what they made at the end.
+
+    Raises OSError when the data cannot be had, ValueError when it cannot be prepared.
+    """
+    for path in [directory, *CACHE.glob("tmp*")]:  # damaged; left by a run that was killed
+        shutil.rmtree(path, ignore_errors=True)
+    Path("data/downloads").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        copy = Path(name)
+        (copy / "data").mkdir()
+        for path in [*Path().iterdir(), *Path("data").iterdir()]:  # a source may be any directory of the project
+            if path.name not in MADE:
+                (copy / path).symlink_to(path.absolute())
+        (copy / "params.yaml").write_text(json.dumps(trial.settings))
+        for stage, error in {"fetch": OSError, "preprocess": ValueError}.items():
+            command = [sys.executable, "-m", f"stages.{stage}"]
+            done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise error(done.stderr.strip())
+        (copy / "data/processed").rename(directory)
 
 
 def train_and_score(

@@ -1,14 +1,12 @@
 """How well the network reads photographs of paper, by the condition that the photograph is in.
 
-    python -m experiments.photos          synthetic photographs
-    python -m experiments.photos FONTS    digits in the handwriting fonts below this directory
+    python -m experiments.photos
 
-The photographs are synthetic: test images of MNIST, drawn by code on paper. The fonts are those of the npm scope
-@fontsource, as npm installs them. Uses the results of `dvc repro`; writes the tables in docs/photos.md.
+The photographs are synthetic: test images of MNIST, drawn by code on paper. Uses the results of `dvc repro`; writes the
+table in docs/photos.md.
 """
 
 import io
-import sys
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -16,19 +14,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
 
 from experiments.command import command
-from experiments.pages import between_marks, table
+from experiments.pages import fill, table
 from stages.dataset import idx
 from stages.learning.model import Model, load
 from stages.pipeline import files, paths
 from stages.predict import read
 
 PAGE = Path("docs/photos.md")
-START, END = "<!-- tables: made by `python -m experiments.photos` -->\n", "<!-- end of tables -->\n"
-FONTS_START, FONTS_END = "<!-- fonts: made by `python -m experiments.photos FONTS` -->\n", "<!-- end of fonts -->\n"
-FONT_FILES = "*-latin-400-normal.woff"  # one for each font, of the usual weight
 LABELS = Path("data/raw/t10k-labels-idx1-ubyte")
 FIRST, COUNT, SEED = 5000, 40, 1  # the test images, and the photographs in each condition
 HEAD = ["condition", "pictures", "right", "digits", "sure", "sure and wrong"]
@@ -206,34 +201,16 @@ def photographs(condition: str, images: np.ndarray, labels: np.ndarray, number: 
     return made
 
 
-def handwriting(path: Path) -> list[Labeled]:
-    """Return photographs of the digits of a font."""
-    font, rng = ImageFont.truetype(path, 200), np.random.default_rng(SEED)
-    made = []
-    for digit in range(10):
-        x0, y0, x1, y1 = font.getbbox(str(digit))
-        image = Image.new("L", (round(x1 - x0), round(y1 - y0)))
-        ImageDraw.Draw(image).text((-x0, -y0), str(digit), fill=255, font=font)
-        made.append((photograph(write([[np.asarray(image)]], rng), rng), [digit]))
-    return made
-
-
 def main() -> None:
-    """Measure what the command line asks for, write the table."""
+    """Measure all conditions, write the table."""
     with command():
         model = load(paths.MODEL)
-        if len(sys.argv) > 1:
-            start, end = FONTS_START, FONTS_END
-            fonts = sorted(Path(sys.argv[1]).rglob(FONT_FILES))
-            counts = {path.name.split("-latin-")[0]: count(model, handwriting(path)) for path in fonts}
-        else:
-            start, end = START, END
-            images, labels = idx.read(paths.RAW / "t10k-images-idx3-ubyte")[FIRST:], idx.read(LABELS)[FIRST:]
-            counts = {name: count(model, photographs(name, images, labels, COUNT)) for name in CONDITIONS}
+        images, labels = idx.read(paths.RAW / "t10k-images-idx3-ubyte")[FIRST:], idx.read(LABELS)[FIRST:]
+        counts = {name: count(model, photographs(name, images, labels, COUNT)) for name in CONDITIONS}
         counts["all"] = sum(counts.values(), np.zeros(5, int))
         measured = table(HEAD, ([name, *map(str, row)] for name, row in counts.items()))
         content = f"Of the model with SHA-256 `{files.digest(paths.MODEL)[:12]}...`:\n\n{measured}"
-        files.write_text(PAGE, between_marks(PAGE, start, end, content))
+        fill(PAGE, "tables", content)
         print(content)
 
 

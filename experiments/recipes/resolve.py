@@ -54,36 +54,30 @@ def load(names: Collection[str] = ()) -> tuple[dict[str, Recipe], list[Trial]]:
     _, lines = load_yaml(RECIPES)
     problems = [unknown(name, f"is not in {RECIPES}", recipes) for name in names if name not in recipes]
     problems += check_recipes(recipes, lines)
-    given, params_lines = load_yaml(params.PARAMS)
-    if not problems:
-        defaults, problems = check_settings(given, (), params.PARAMS, params_lines)
     if problems:
         raise ValueError("\n".join(problems))
-    first: dict[str, Trial] = {}  # of each recipe, with seed 0
+    defaults: Sections = params.read_as(schema(), params.PARAMS).model_dump()
     identify = cache(find_data)
 
+    @cache
     def resolve(name: str) -> Trial | None:
         """Return the first trial of a recipe; None, and problems, where the stages reject it."""
-        if name in first:
-            return first[name]
         recipe = recipes[name]
-        base = recipes[recipe.base] if recipe.base else None
-        changed = merge(merge(defaults, base.change if base else {}), recipe.change)
+        base = recipes[recipe.base] if recipe.base else Recipe("")
+        changed = merge(merge(defaults, base.change), recipe.change)
         sections, found = check_settings(changed, (name, "change"), RECIPES, lines)
-        taught = recipe.teachers or (base.teachers if base else None)
-        firsts = [resolve(teacher) for teacher in taught.recipes] if taught else []
-        if not found:
-            try:
-                data = identify(sections["fetch"]["dataset"])
-            except ValueError as error:
-                found = [f"{name}: {error}"]
-        problems.extend(line for line in found if line not in problems)
-        if found or None in firsts:
+        problems.extend(found)
+        taught = recipe.teachers or base.teachers or Teachers([], 1.0)
+        firsts = [first for teacher in taught.recipes if (first := resolve(teacher))]
+        if found or len(firsts) < len(taught.recipes):
             return None
-        teachers = [with_seed(each, seed) for each in firsts if each for seed in range(taught.seeds if taught else 0)]
-        temperature = taught.temperature if taught else 1.0
-        trial = Trial(name, sections, data, not base, tuple(teachers), temperature)
-        return first.setdefault(name, with_seed(trial, 0))
+        try:
+            data = identify(sections["fetch"]["dataset"])
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            return None
+        teachers = tuple(with_seed(first, seed) for first in firsts for seed in range(taught.seeds))
+        return with_seed(Trial(name, sections, data, not recipe.base, teachers, taught.temperature), 0)
 
     trials = [trial for name in recipes if not names or name in names if (trial := resolve(name))]
     if problems:

@@ -5,7 +5,6 @@
 Makes recipes.md and ablations.md, the figure of docs/recipes.md, and the table between the marks in README.md.
 """
 
-import math
 import statistics
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from experiments.pages import between_marks, mean_and_sd, table
+from experiments.pages import fill, mean_and_sd, table
 from experiments.recipes import resolve
 from experiments.table import RESULTS, parse, read_lines
 from experiments.trial import Row
 from stages.pipeline import files, stage
 from stages.report import style
 
-README, PAGES = Path("README.md"), Path("experiments/recipes")
-START, END = "<!-- recipes: made by `python -m experiments.recipes.tables` -->\n", "<!-- end of recipes -->\n"
+PAGES = Path("experiments/recipes")
 SHOWN = ("plain", "quick", "default", "fashion-default")  # in the README
 RECIPES = """# Recipes
 
@@ -46,50 +44,47 @@ def tables() -> None:
     recipes, trials = resolve.load()
     known = {(row.recipe, row.key): row for row in map(parse, read_lines(RESULTS))}
     rows: dict[str, list[Row]] = {name: [] for name in recipes}
-    missing = dict.fromkeys(recipes, 0)
     for trial in trials:
-        row = known.get((trial.name, trial.key))
-        if row and row.answers(trial):
+        if (row := known.get((trial.name, trial.key))) and row.answers(trial):
             rows[trial.name].append(row)
-        else:
-            missing[trial.name] += 1
 
-    def page(head: list[str], lines: list[list[Any]], names: list[str]) -> str:
-        lacking = ", ".join(f"{name} ({missing[name]})" for name in names if missing[name])
-        return table(head, lines) + (f"\nNot run yet: {lacking}.\n" if lacking else "")
-
-    lines = []
+    results, ablations = list[list[Any]](), list[list[Any]]()
     hidden = {trial.name: trial.settings["train"]["hidden"] for trial in trials}
     for name, recipe in recipes.items():
+        scores = column(rows[name], "validation_accuracy")
+        if recipe.base:
+            gap = gap_to(column(rows[recipe.base], "validation_accuracy"), scores)
+            ablations.append([name, recipe.about, mean_and_sd([*scores.values()]), gap, len(scores)])
+        elif any(other.base == name for other in recipes.values()):
+            ablations.append(["baseline", f"the recipe {name}", mean_and_sd([*scores.values()]), "", len(scores)])
         if rows[name] and not recipe.base:
             network = "-".join(map(str, [784, *hidden[name], 10]))
             test, tta = (mean_and_sd([*column(rows[name], f"{kind}_accuracy").values()]) for kind in ("test", "tta"))
             seconds = statistics.median(column(rows[name], "seconds").values())
-            lines.append([f"**{name}**", recipe.about, network, test, tta, len(rows[name]), f"{seconds:.1f}"])
+            results.append([f"**{name}**", recipe.about, network, test, tta, len(rows[name]), f"{seconds:.1f}"])
+
+    def page(head: list[str], lines: list[list[Any]], names: list[str]) -> str:
+        missing = {name: recipes[name].seeds - len(rows[name]) for name in names}
+        lacking = ", ".join(f"{name} ({count})" for name, count in missing.items() if count)
+        return table(head, lines) + (f"\nNot run yet: {lacking}.\n" if lacking else "")
+
     head = ["recipe", "what it is", "network", "test accuracy, %", "TTA", "seeds", "seconds"]
-    results = page(head, lines, [name for name, recipe in recipes.items() if not recipe.base])
-    files.write_text(PAGES / "recipes.md", RECIPES + results)
-    short = [line for line in lines if str(line[0]).strip("*") in SHOWN]
-    files.write_text(README, between_marks(README, START, END, table(head, short)))
-
-    lines = []
-    for name, recipe in recipes.items():
-        values = column(rows[name], "validation_accuracy")
-        if base := recipe.base:
-            baseline = column(rows[base], "validation_accuracy")
-            gaps = [100 * (value - baseline[seed]) for seed, value in values.items() if seed in baseline]
-            spread = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else math.nan
-            gap = f"{statistics.fmean(gaps):+.2f} ± {spread:.2f}" if gaps else ""
-            lines.append([name, recipe.about, mean_and_sd([*values.values()]), gap, len(values)])
-        elif any(other.base == name for other in recipes.values()):
-            lines.append(["baseline", f"the recipe {name}", mean_and_sd([*values.values()]), "", len(values)])
+    text = page(head, results, [name for name, recipe in recipes.items() if not recipe.base])
+    files.write_text(PAGES / "recipes.md", RECIPES + text)
+    fill(Path("README.md"), "recipes", table(head, [line for line in results if line[0].strip("*") in SHOWN]))
     head = ["", "what is changed", "validation accuracy, %", "gap, points", "seeds"]
-    ablations = page(head, lines, [name for name, recipe in recipes.items() if recipe.base])
-    files.write_text(PAGES / "ablations.md", ABLATIONS + ablations)
-
+    text = page(head, ablations, [name for name, recipe in recipes.items() if recipe.base])
+    files.write_text(PAGES / "ablations.md", ABLATIONS + text)
     with files.atomic_write("docs/figures/error_by_recipe.png") as temporary:
         drawn = {name: rows[name] for name in recipes if recipes[name].goal and rows[name]}
         style.save(error_by_recipe(drawn), temporary, 130)
+
+
+def gap_to(baseline: dict[int, float], scores: dict[int, float]) -> str:
+    """Return the mean difference in points of the seeds that both have, and its standard error."""
+    gaps = [100 * (score - baseline[seed]) for seed, score in scores.items() if seed in baseline]
+    error = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
+    return f"{statistics.fmean(gaps):+.2f} ± {error:.2f}" if len(gaps) > 1 else ""
 
 
 def column(rows: list[Row], name: str) -> dict[int, float]:

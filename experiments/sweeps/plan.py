@@ -14,28 +14,32 @@ With `halving`, all combinations are trained with the whole schedule in as many 
 part of them goes on to the next rung, and so on (successive halving: Jamieson and Talwalkar, 2016).
 """
 
-import json
+import itertools
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from experiments.pages import mean_and_sd
 from experiments.recipes import resolve
 from experiments.recipes.resolve import check_settings, merge, unknown
-from experiments.sweeps import axes
-from experiments.sweeps.axes import Combination
 from experiments.table import SWEEPS
 from experiments.trial import NO_EFFECT, Row, Sections, Trial
 from stages.pipeline import files, params
-from stages.pipeline.yaml_reader import dotted
+from stages.pipeline.yaml_reader import Lines, dotted
 from stages.pipeline.yaml_reader import load as load_yaml
+
+DIGITS = 4  # significant digits of a drawn number: short to read, and the same on every machine
+TRIES = 10_000  # draws, besides ten for each combination
+
+Combination = dict[str, Any]  # a value for each axis
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,35 @@ class Sweep:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
 
 
+@dataclass
+class Candidate:
+    """A combination in a rung: its trials, seed by seed, and their rows once they have run."""
+
+    minimize: str
+    trials: list[Trial]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def scores(self) -> list[float]:
+        """What each trial is to minimize, the error in percent or the loss; infinite if it failed."""
+        if self.minimize == "validation_loss":
+            values = [row.validation_loss for row in self.rows]
+        else:
+            values = [None if (a := row.validation_accuracy) is None else round(100 * (1 - a), 4) for row in self.rows]
+        return [
+            math.inf if value is None or row.problem else value for row, value in zip(self.rows, values, strict=True)
+        ]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds; infinite if one failed."""
+        return statistics.fmean(self.scores)
+
+    def __str__(self) -> str:
+        digits = 4 if self.minimize == "validation_loss" else 2
+        return mean_and_sd(self.scores, 1, digits) if math.isfinite(self.mean) else "failed"
+
+
 @dataclass(frozen=True)
 class Plan:
     """A sweep, checked and spelled out."""
@@ -70,7 +103,7 @@ class Plan:
     sweep: Sweep
     base: Trial  # the first of the recipe: as it was recorded when the sweep was begun, else of today
     is_old: bool  # the recorded one differs from that of today
-    combinations: list[Combination]
+    trials: list[Trial]  # of each combination, with the first seed
 
     @property
     def record(self) -> Path:
@@ -78,76 +111,32 @@ class Plan:
         return SWEEPS / f"{self.name}.json"
 
     @property
-    def rungs(self) -> list[int | None]:
+    def rungs(self) -> Sequence[int | None]:
         """The epochs of each rung; without halving, one rung with the epochs of each combination."""
-        return [*self.sweep.halving.rungs] if self.sweep.halving else [None]
+        return self.sweep.halving.rungs if self.sweep.halving else [None]
 
     @property
     def axes(self) -> list[str]:
         """The parameters in which trials differ."""
         return [*self.sweep.axes, *(["train.epochs"] if self.sweep.halving else [])]
 
-    def trials(self, combinations: Sequence[Combination]) -> list[Trial]:
-        """Return the trials of these combinations, in order, seed by seed."""
-        identify, trials = cache(resolve.find_data), []
-        for combination in combinations:
-            sections, _ = check_settings(apply(self.base.settings, combination), (), Path(), {})  # 1 for a float is 1.0
-            data = identify(sections["fetch"]["dataset"])
-            trial = replace(self.base, name=self.name, settings=sections, data=data, tested=False)
-            trials += [resolve.with_seed(trial, seed) for seed in range(self.sweep.seeds)]
-        return trials
+    def rung(self, trials: Sequence[Trial], epochs: int | None) -> list[Candidate]:
+        """Return the combinations of these trials, each with all seeds and, if given, as many epochs."""
+        if epochs:
+            change, values = {"train": {"epochs": epochs}}, {"train.epochs": epochs}
+            trials = [replace(t, settings=merge(t.settings, change), values=t.values | values) for t in trials]
+        seeds = range(self.sweep.seeds)
+        return [Candidate(self.sweep.minimize, [resolve.with_seed(t, seed) for seed in seeds]) for t in trials]
 
-    def kept(self, count: int) -> int:
-        """Return how many of `count` combinations go on to the next rung."""
+    def best(self, rung: Sequence[Candidate]) -> list[Candidate]:
+        """Return the part of a rung that goes on to the next one, the best first; ties keep file order."""
         keep = self.sweep.halving.keep if self.sweep.halving else 1
-        return max(1, math.ceil(round(count * keep, 6)))
-
-    def objective(self, row: Row) -> float:
-        """Return what a trial is to minimize; infinite if it failed."""
-        value = row.validation_loss if self.sweep.minimize == "validation_loss" else row.validation_accuracy
-        if row.problem or value is None:
-            return math.inf
-        return value if self.sweep.minimize == "validation_loss" else round(1 - value, 6)
-
-    def show(self, values: Sequence[float]) -> str:
-        """Return the mean and the standard deviation of what is minimized."""
-        if not all(map(math.isfinite, values)):
-            return "failed"
-        return mean_and_sd(values, 1, 4) if self.sweep.minimize == "validation_loss" else mean_and_sd(values)
+        return ranked(rung)[: max(1, math.ceil(round(len(rung) * keep, 6)))]
 
 
-class Rung:
-    """Combinations that are trained for equally many epochs, and the rows of their trials once these have run."""
-
-    def __init__(self, plan: Plan, combinations: Sequence[Combination], epochs: int | None) -> None:
-        self.plan, self.epochs = plan, epochs
-        self.combinations = [each | ({"train.epochs": epochs} if epochs else {}) for each in combinations]
-        self.trials = plan.trials(self.combinations)  # seed by seed, combination by combination
-        self.rows: list[Row] = []
-
-    def by_combination(self) -> list[list[Row]]:
-        """Return the rows of each combination, by seed."""
-        seeds = self.plan.sweep.seeds
-        return [self.rows[i : i + seeds] for i in range(0, len(self.rows), seeds)]
-
-    def means(self) -> list[float]:
-        """Return what each combination is to minimize, as a mean over its seeds; infinite if one failed."""
-        return [statistics.fmean(map(self.plan.objective, rows)) for rows in self.by_combination()]
-
-    def ranked(self) -> list[int]:
-        """Return the indices of the combinations, the best one first; ties keep file order."""
-        means = self.means()
-        return sorted(range(len(means)), key=lambda i: (means[i], i))
-
-    def cells(self) -> dict[str, dict[str, Any]]:
-        """Return the values of the axes of each trial as cells of a table, by key."""
-        seeds = self.plan.sweep.seeds
-        return {trial.key: cells(self.combinations[i // seeds]) for i, trial in enumerate(self.trials)}
-
-
-def cells(combination: Combination) -> dict[str, Any]:
-    """Return values as cells of a table: text and numbers unchanged, everything else as in YAML."""
-    return {key: value if isinstance(value, (str, float)) else json.dumps(value) for key, value in combination.items()}
+def ranked(rung: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates, the best first; ties keep file order."""
+    return sorted(rung, key=lambda candidate: candidate.mean)
 
 
 def names() -> list[str]:
@@ -156,64 +145,55 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Plan:
-    """Return the plan of the sweep with this name; ValueError with a line for every problem."""
+    """Return the plan of the sweep with this name; ValueError with a line for every problem.
+
+    A file with problems in its keys, or with an unknown base, is checked no further.
+    """
     path = SWEEPS / f"{name}.yaml"
     if not path.is_file():
         raise ValueError(unknown(name, f"is not in {SWEEPS}", names()))
-    content, lines = load_yaml(path)
+    sweep: Sweep = params.read_as(Sweep, path)
+    _, lines = load_yaml(path)
     problems: list[str] = []
 
-    def report(problem: str, *place: Any) -> None:
+    def report(problem: str, *place: str) -> None:
         problems.append(f"{dotted(place)}: {problem} ({path} line {lines.get(place, 1)})")
 
-    sweep: Sweep | None = None
-    try:
-        sweep = params.read_as(Sweep, path)
-    except ValueError as error:
-        problems += str(error).splitlines()
-    today: Trial | None = None
-    try:
-        today = resolve.load([str(content.get("base"))])[1][0]
-    except ValueError as error:
-        for line in str(error).splitlines():
-            report(line, "base")
-    trials, found = content.get("trials"), content.get("axes")
-    found = found if isinstance(found, dict) else {}
-    if not found:
-        report("must have at least one axis", "axes")
-    checked = {}
-    for axis, values in found.items():
-        if problem := check_axis(axis, values, found):
-            report(problem, "axes", axis)
-        else:
-            checked[axis] = values
-    if trials is None and any(isinstance(values, dict) for values in checked.values()):
-        report("required: an axis is a distribution", "trials")
-        trials = 1
-    rungs = sweep.halving.rungs if sweep and sweep.halving else []
+    rungs = sweep.halving.rungs if sweep.halving else []
     if rungs != sorted(set(rungs)):
         report(f"must increase, got {rungs}", "halving", "rungs")
-    if rungs and "train.epochs" in checked:
+    if rungs and "train.epochs" in sweep.axes:
         report("cannot be an axis: the rungs of `halving` set the epochs", "axes", "train.epochs")
-    if not today or not isinstance(trials, (int, NoneType)):
-        raise ValueError("\n".join(problems))
+    if not sweep.axes:
+        report("must have at least one axis", "axes")
+    axes = {}
+    for axis, values in sweep.axes.items():
+        if problem := check_axis(axis, values, sweep.axes):
+            report(problem, "axes", axis)
+        else:
+            axes[axis] = values
+    drawn = any(isinstance(values, dict) for values in axes.values())
+    if drawn and not sweep.trials:
+        report("required: an axis is a distribution", "trials")
 
+    today, trials = resolve.load([sweep.base])[1][0], dict[str, Trial]()
     base = recorded(name, today)
-    combinations = axes.combinations(checked, trials, content.get("sampling_seed", 0))
-    of_axes = {tuple(axis.split(".")): lines["axes", axis] for axis in checked}
-    for combination in combinations:
+    identify = cache(resolve.find_data)
+    of_axes: Lines = {tuple(axis.split(".")): lines["axes", axis] for axis in axes}
+    for combination in combinations(axes, sweep.trials or (1 if drawn else None), sweep.sampling_seed):
         sections, rejected = check_settings(apply(base.settings, combination), (), path, of_axes)
         problems += rejected
-        if sections and sections["preprocess"]["validation_size"] == 0:
+        if rejected:
+            continue
+        if sections["preprocess"]["validation_size"] == 0:
             report("leaves no validation images to rank combinations by", "base")
-    if problems or not sweep:
+        data = identify(sections["fetch"]["dataset"])
+        trial = replace(base, name=name, settings=sections, data=data, tested=False, values=combination)
+        if (other := trials.setdefault(trial.key, trial)) is not trial:
+            report(f"{other.values} and {combination} are the same trial", "axes")
+    if problems:
         raise ValueError("\n".join(dict.fromkeys(problems)))
-    plan = Plan(name, sweep, base, base.key != today.key, combinations)
-    keys: dict[str, Combination] = {}
-    for combination, trial in zip(combinations, plan.trials(combinations)[:: sweep.seeds], strict=True):
-        if (other := keys.setdefault(trial.key, combination)) is not combination:
-            raise ValueError(f"axes: {other} and {combination} are the same trial ({path} line {lines['axes',]})")
-    return plan
+    return Plan(name, sweep, base, base.key != today.key, list(trials.values()))
 
 
 def recorded(name: str, today: Trial) -> Trial:
@@ -228,8 +208,8 @@ def recorded(name: str, today: Trial) -> Trial:
     return replace(then, settings=settings) if then.name == today.name else today
 
 
-def check_axis(axis: str, values: Any, others: Iterable[str]) -> str:
-    """Return what is wrong with an axis, whatever its values are worth; nothing if it can be used."""
+def check_axis(axis: str, values: Any, axes: Collection[str]) -> str:
+    """Return what is wrong with an axis, one of `axes`, and its values; nothing if it can be used."""
     section, _, name = axis.partition(".")
     if section not in resolve.SECTIONS:
         known = [f"{each}.{key}" for each in resolve.SECTIONS for key in params.keys_at(resolve.schema(), (each,))]
@@ -238,9 +218,54 @@ def check_axis(axis: str, values: Any, others: Iterable[str]) -> str:
         return "cannot be an axis: `seeds` sets how many seeds are run"
     if name in NO_EFFECT:
         return "cannot be an axis: it changes no result"
-    if larger := next((other for other in others if axis.startswith(f"{other}.")), None):
-        return f"cannot be an axis together with {larger}"
-    return axes.check(values)
+    if larger := [other for other in axes if axis.startswith(f"{other}.")]:
+        return f"cannot be an axis together with {larger[0]}"
+    if isinstance(values, list):
+        distinct = len({repr(value) for value in values}) == len(values)
+        return "" if values and distinct else f"must be a non-empty list without duplicates, got {values}"
+    kind, numbers = next(iter(values.items())) if isinstance(values, dict) and len(values) == 1 else ("", None)
+    types = {"uniform": (int, float), "log_uniform": (int, float), "integers": (int,)}.get(kind)
+    if types is None:
+        return f"must be a list of values, or one of uniform, log_uniform, integers with two numbers, got {values}"
+    if not (isinstance(numbers, list) and len(numbers) == 2 and all(type(number) in types for number in numbers)):
+        return f"{kind} must have two {'whole ' if kind == 'integers' else ''}numbers, got {numbers}"
+    if numbers[0] >= numbers[1]:
+        return f"{kind} must go from a number to a greater one, got {numbers}"
+    return f"log_uniform must have numbers above 0, got {numbers}" if kind == "log_uniform" and numbers[0] <= 0 else ""
+
+
+def draw(values: Any, rng: np.random.Generator) -> Any:
+    """Return a value of an axis, at random."""
+    if isinstance(values, list):
+        return values[rng.integers(len(values))]
+    ((kind, (low, high)),) = values.items()
+    if kind == "integers":
+        return int(rng.integers(low, high + 1))
+    fraction = rng.random()
+    number = low * (high / low) ** fraction if kind == "log_uniform" else low + fraction * (high - low)
+    return float(f"{number:.{DIGITS}g}")
+
+
+def combinations(axes: Mapping[str, Any], trials: int | None, seed: int) -> list[Combination]:
+    """Return all combinations of lists; or that many, at random and all different.
+
+    The first ones stay the same when more are asked for, and an axis keeps its values when another one is added.
+    Raises ValueError when there are too few.
+    """
+    if all(isinstance(values, list) for values in axes.values()) and (
+        trials is None or math.prod(map(len, axes.values())) <= trials
+    ):
+        return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    found: dict[str, Combination] = {}
+    for number in range(TRIES + 10 * (trials or 0)):
+        if len(found) == trials:
+            break
+        streams = {axis: np.random.default_rng([seed, zlib.crc32(axis.encode()), number]) for axis in axes}
+        combination = {axis: draw(values, streams[axis]) for axis, values in axes.items()}
+        found.setdefault(repr(combination), combination)
+    if len(found) != trials:
+        raise ValueError(f"trials: {trials} different combinations could not be drawn, only {len(found)}")
+    return list(found.values())
 
 
 def apply(sections: Sections, combination: Combination) -> Sections:

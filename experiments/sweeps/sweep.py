@@ -6,15 +6,37 @@ Appends a row per trial to experiments/sweeps/NAME.csv, and at the end sorts it 
 and NAME.png. An interrupted sweep loses the trials that were running, and the same command does the rest.
 """
 
+import json
 import math
+import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
 
 from experiments.command import command
-from experiments.sweeps import summary
-from experiments.sweeps.plan import Plan, Rung, load, names
+from experiments.pages import table as markdown
+from experiments.sweeps.plan import Candidate, Plan, load, names, ranked
 from experiments.table import SWEEPS, Table
 from stages.pipeline import files
+from stages.report import style
+
+BEST = 10  # combinations in the table
+ACROSS = 4  # panels in a row of the figure
+METRICS = {"validation_error": "validation error, %", "validation_loss": "validation loss, nats"}
+PAGE = """# Sweep: {name}
+
+Made by `make sweep SWEEP={name}`; do not edit. {about}. The recipe is *{base}*, as in [{name}.json]({name}.json).
+Combinations: {counts}; {seeds} each. Mean ± standard deviation over the seeds. The test images were not used.
+All trials: [{name}.csv]({name}.csv), drawn by `dvc plots show {csv} -x {axis} -y validation_accuracy`.
+
+{results}
+"""
 
 
 def main() -> None:
@@ -34,21 +56,104 @@ def run(plan: Plan) -> None:
         base = plan.base.name
         print(f"{base} as it was when the sweep began, in {plan.record}; today's {base} is different")
     files.write_json(plan.record, asdict(plan.base))
-    table = Table(SWEEPS / f"{plan.name}.csv", plan.axes)
-    rungs: list[Rung] = []
-    combinations, seeds = plan.combinations, plan.sweep.seeds
+    table, rungs = Table(SWEEPS / f"{plan.name}.csv", plan.axes), list[list[Candidate]]()
+    trials, seeds = plan.trials, plan.sweep.seeds
     for epochs in plan.rungs:
-        rung = Rung(plan, combinations, epochs)
+        rung = plan.rung(trials, epochs)
         of_rung = f" for {epochs} epochs" if epochs else ""
-        print(f"sweep {plan.name}{of_rung}: {len(combinations)} combinations x {seeds} seed{'s' * (seeds != 1)}")
-        table.listed += rung.trials
-        table.cells |= rung.cells()
-        rung.rows = table.run(rung.trials)
+        print(f"sweep {plan.name}{of_rung}: {len(rung)} combinations x {seeds} seed{'s' * (seeds != 1)}")
+        wanted = [trial for candidate in rung for trial in candidate.trials]
+        table.listed += wanted
+        table.run(wanted)
+        for candidate in rung:
+            candidate.rows = [table.known[trial.key] for trial in candidate.trials]
         rungs.append(rung)
-        combinations = [combinations[i] for i in rung.ranked()[: plan.kept(len(combinations))]]
-    print(summary.write(plan, rungs))
-    if not math.isfinite(min(rungs[-1].means())):
+        trials = [candidate.trials[0] for candidate in plan.best(rung)]
+    print(write_page(plan, rungs))
+    if not math.isfinite(ranked(rung)[0].mean):
         raise ChildProcessError("every combination failed")
+
+
+def write_page(plan: Plan, rungs: Sequence[Sequence[Candidate]]) -> str:
+    """Write page and figure of a complete sweep; return what a terminal should show of it."""
+    name, seeds, best = plan.name, plan.sweep.seeds, ranked(rungs[-1])
+    lines = []
+    for candidate in best[:BEST]:
+        seconds = statistics.fmean(row.seconds or 0 for row in candidate.rows)
+        lines.append([*candidate.trials[0].cells.values(), candidate, f"{seconds:.1f}"])
+    written = markdown([*plan.axes, METRICS[plan.sweep.minimize], "seconds"], lines)
+    result = f"{written}\n{experiment(plan, best[0].trials[0].settings)}\n"
+    parts = [result, *(correlation(lower, upper) for lower, upper in pairwise(rungs))]
+    parts.append(f"With seed 0, the SHA-256 of its weights and biases starts with `{best[0].rows[0].model}`.")
+    if failed := sum(bool(row.problem) for rung in rungs for candidate in rung for row in candidate.rows):
+        parts.append(f"{failed} trials failed; the column `problem` of the table says why.")
+    if several := [rung for rung in rungs if len(rung) > 1]:
+        style.save(picture(plan, several[-1]), SWEEPS / f"{name}.png", 110)
+        parts.append(f"![Sweep {name}]({name}.png)")
+    counts = zip(rungs, plan.rungs, strict=True)
+    page = PAGE.format(
+        name=name,
+        about=plan.sweep.about[:1].upper() + plan.sweep.about[1:].rstrip("."),
+        base=plan.base.name,
+        counts=", ".join(f"{len(rung)}" + f" for {epochs} epochs" * bool(epochs) for rung, epochs in counts),
+        seeds=f"{seeds} seed{'s' * (seeds != 1)}",
+        csv=SWEEPS / f"{name}.csv",
+        axis=plan.axes[0],
+        results="\n\n".join(parts),
+    )
+    files.write_text(SWEEPS / f"{name}.md", page)
+    return f"\n{result}\nPage: {SWEEPS / name}.md"
+
+
+def correlation(lower: Sequence[Candidate], upper: Sequence[Candidate]) -> str:
+    """Return a sentence on how well a rung predicts the next one, for the combinations that both have."""
+    means = zip(ranked(lower), upper, strict=False)  # the next rung has the best ones, in this order
+    pairs = np.array([pair for a, b in means if np.isfinite(pair := (a.mean, b.mean)).all()])
+    known = len(pairs) > 2 and np.ptp(pairs, axis=0).all()
+    rho = f"{stats.spearmanr(*pairs.T).statistic:.2f}" if known else "unknown"
+    epochs = " with ".join(str(rung[0].trials[0].settings["train"]["epochs"]) for rung in (lower, upper))
+    return f"Rank correlation (Spearman, 1904) of {epochs} epochs: {rho}, from {len(pairs)} combinations."
+
+
+def experiment(plan: Plan, settings: dict[str, Any]) -> str:
+    """Return the command that runs a trial as an experiment of DVC, whatever params.yaml says by then."""
+    if plan.base.teachers:
+        return f"The pipeline cannot run it: {plan.base.name} has teachers."
+    sections = (f"-S '{name}={override(values)}'" for name, values in settings.items())
+    return f"As an experiment of DVC:\n\n```\ndvc exp run {' '.join(sections)}\n```"
+
+
+def override(value: Any) -> str:
+    """Return a value as `dvc exp run -S` takes it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{override(each)}" for key, each in value.items()) + "}"
+    return value if isinstance(value, str) else json.dumps(value).replace(" ", "")
+
+
+@style.styled
+def picture(plan: Plan, rung: Sequence[Candidate]) -> Figure:
+    """What is minimized, over each axis that has several values, and against seconds."""
+    columns = {axis: [candidate.trials[0].values[axis] for candidate in rung] for axis in plan.sweep.axes}
+    columns = {axis: values for axis, values in columns.items() if len(set(map(str, values))) > 1}
+    columns["seconds"] = [statistics.fmean(row.seconds or 0 for row in candidate.rows) for candidate in rung]
+    scores = np.array([candidate.scores for candidate in rung])
+    scores[~np.isfinite(scores)] = np.nan  # failed: not drawn
+    means, best = scores.mean(axis=1), rung.index(ranked(rung)[0])
+    spread = scores.std(axis=1, ddof=1) if plan.sweep.seeds > 1 else None
+    down = -(-len(columns) // ACROSS)
+    figure = Figure(figsize=(3.2 * min(ACROSS, len(columns)), 2.9 * down))
+    panels = figure.subplots(down, min(ACROSS, len(columns)), sharey=True, squeeze=False).flat
+    for panel, (name, values) in zip(panels, columns.items(), strict=False):
+        numbers = all(type(value) in (int, float) for value in values)
+        x = values if numbers else list(map(str, values))
+        panel.errorbar(x, means, spread, fmt="o", color=style.BLUE, markersize=4, elinewidth=0.8, alpha=0.75)
+        panel.plot(x[best], means[best], "o", color=style.RED, markersize=6)
+        panel.set(xlabel=name, xscale="log" if "log_uniform" in plan.sweep.axes.get(name, ()) else panel.get_xscale())
+        panel.grid(axis="y", color=style.GRAY, alpha=0.25, linewidth=0.6)
+    for panel in list(panels)[len(columns) :]:
+        panel.remove()
+    figure.suptitle(f"{plan.name}: {METRICS[plan.sweep.minimize]}, mean ± sd; the best in orange", x=0.01, ha="left")
+    return figure
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import chdir
 import pytest
 from distributed import LocalCluster
 
-from experiments.cluster import cache, connect
+from experiments.cluster import connect, execute
 from experiments.cluster.execute import IDENTITY
 from experiments.recipes import resolve
 from stages.evaluate import evaluate
@@ -51,7 +51,7 @@ def finished_lab(tmp_path_factory):
             function(**params.read(function))
         (root / "experiments/recipes/recipes.yaml").write_text(RECIPES)
         for trial in resolve.load()[1]:
-            cache.prepare(trial)
+            execute.prepare(trial)
     return root
 
 

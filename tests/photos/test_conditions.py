@@ -1,12 +1,9 @@
 """Photographs in each condition: every digit is found, none else, in reading order, and looks like the one drawn."""
 
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 import pytest
 
-from experiments.photos.__main__ import CONDITIONS, handwriting, photographs, write
+from experiments.photos.__main__ import CONDITIONS, photographs, write
 from stages.photos import decode, ink, lines, segment, sheet
 
 COUNT = 3  # photographs in each condition
@@ -146,13 +143,3 @@ def test_otsu_is_the_best_split():
     assert threshold == max(range(1, 255), key=between)
     assert (below, above) == (int(gray[gray <= threshold].mean()), int(gray[gray > threshold].mean()))
     assert ink.otsu(np.full((3, 3), 7, np.uint8)) == (255, 0, 0)
-
-
-def test_the_ten_digits_of_a_font_are_photographed(tmp_path):
-    images = set()
-    for digit, (data, labels) in enumerate(handwriting(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))):
-        (tmp_path / "photo").write_bytes(data)
-        (found,) = segment.find(decode.read(tmp_path / "photo"), (28, 28)).digits
-        assert labels == [digit]
-        images.add(found.image.tobytes())
-    assert len(images) == 10

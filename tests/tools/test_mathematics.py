@@ -1,4 +1,4 @@
-"""docs/mathematics.md shows what its code prints and the lines that run; its figures and the notebook follow it."""
+"""docs/mathematics.md shows what its code prints and the lines that run; its figures follow it."""
 
 import re
 
@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from stages.nn import layers, losses
 from tools.docs import figures as mathematics_figures
-from tools.docs import mathematics, notebook
+from tools.docs import mathematics
 
 TEXT = mathematics.PAGE.read_text(encoding="utf-8")
 
@@ -57,17 +57,3 @@ def test_the_committed_figures_are_the_ones_of_the_code(tmp_path):
         assert drawn.shape == committed.shape, path.name
         other = np.abs(drawn - committed).max(axis=2) > 0.1  # another last bit of a number may change a shade
         assert other.mean() < 0.001, f"{path.name}: run `make docs`"
-
-
-def test_the_notebook_has_the_code_and_the_output_of_the_page():
-    text = "Let $`x_1`$ be\n\n```math\ny = x^2\n```\n\n```pycon\n>>> x = 2\n>>> x\n2\n>>> y = x\n```\n\nThe end.\n"
-    assert list(notebook.cells(text))[1:] == [
-        ("markdown", "Let $x_1$ be\n\n$$\ny = x^2\n$$", ""),
-        ("code", "x = 2\nx", "2\n"),
-        ("code", "y = x", ""),
-        ("markdown", "The end.", ""),
-    ]
-    code = [cell for cell in notebook.cells(TEXT) if cell.kind == "code"]
-    without_answers = re.sub("<details>.*?</details>", "", TEXT, flags=re.DOTALL)
-    assert "".join(cell.output for cell in code) == "".join(e.want for e in mathematics.lesson(without_answers))
-    assert mathematics.refresh(without_answers) == without_answers, "code of the page needs that of an answer"

@@ -50,11 +50,6 @@ def keys(schema, place=()):
             yield from keys(value, (*place, key))
 
 
-def test_the_committed_file_is_valid_and_names_the_schema():
-    assert valid(CONTENT)
-    assert TEXT.splitlines()[0] == "# yaml-language-server: $schema=params.schema.json"
-
-
 @pytest.mark.parametrize("place", PLACES, ids=".".join)
 def test_the_schema_and_the_reader_agree(place):
     contents = [changed(place, lambda parent, value=value: parent.update({place[-1]: value})) for value in WRONG]
@@ -70,6 +65,8 @@ def test_every_key_has_the_comment_above_it_or_above_its_group_as_its_descriptio
     described = {place: schema["description"] for place, schema in keys(SCHEMA)}
     assert sorted(described) == sorted(PLACES)
     assert all(text.endswith(".") and "#" not in text for text in described.values())
+    assert TEXT.splitlines()[0] == "# yaml-language-server: $schema=params.schema.json"
+    assert (project.ROOT / "params.schema.json").read_text() == schema.schema(project.ROOT), "run `make docs`"
     comment = "Maximum rotation in either direction, in degrees."
     assert described["train", "augmentation", "rotation"] == comment
     assert f"    # {comment}\n    rotation: " in TEXT
@@ -83,16 +80,3 @@ def test_comments_name_the_choices_of_their_keys():
     for place, described in choices.items():
         *others, last = described["enum"]
         assert f" {', '.join(others)} or {last}." in described["description"], place
-
-
-def test_a_comment_belongs_to_the_group_below_it():
-    text = "# A file.\n\n# One.\na:\n  # Two,\n  # three.\n  b: 1\n  c: 2\n\n  d: 3\n\n# Four.\ne:\n  f:\n    g: 1\n"
-    assert schema.comments(text) == {
-        ("a",): "One.",
-        ("a", "b"): "Two, three.",
-        ("a", "c"): "Two, three.",
-        ("a", "d"): "",
-        ("e",): "Four.",
-        ("e", "f"): "Four.",
-        ("e", "f", "g"): "Four.",
-    }

@@ -34,24 +34,17 @@ def test_what_one_stage_read_is_what_another_made():
     assert [dep["path"] for dep in read if dep["md5"] != made[dep["path"]]] == []
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "stages"),
-    [
-        ("params.yaml", "dpi: 50", "dpi: 60", ["plot", "validate"]),
-        ("stages/plot.py", "\n\n", "\n# a comment\n\n", ["plot", "validate"]),
-        ("data/catalog.yaml", "MIT", "None", ["fetch", "validate"]),
-        ("reports/metrics.json", "0.9", "1.0", ["evaluate"]),
-        ("dvc.yaml", "-m stages.plot", "stages/plot.py", ["plot"]),
-    ],
-)
-def test_without_data_a_change_is_noticed_and_nothing_else(copy, name, old, new, stages):
+def test_without_data_a_change_is_noticed_and_nothing_else(copy):
     for made in ("data/raw", "data/processed", "data/validated", "models/network.npz", "reports/predictions.csv"):
         shutil.rmtree(copy / made) if (copy / made).is_dir() else (copy / made).unlink()
-    text = (copy / name).read_text()
-    assert old in text
-    (copy / name).write_text(text.replace(old, new))
+    project.set_params(copy, {"plot": {"dpi": 60}})
+    (copy / "reports/metrics.json").write_text("{}")
     said = json.loads(project.run(copy, "dvc", "status", "--json").stdout)
-    assert sorted(stage for stage, changes in said.items() if any(map(there, changes))) == stages
+    assert sorted(stage for stage, changes in said.items() if any(map(there, changes))) == [
+        "evaluate",
+        "plot",
+        "validate",
+    ]
 
 
 @pytest.fixture

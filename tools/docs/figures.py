@@ -103,8 +103,7 @@ def relu() -> Figure:
     for axes, curves, title in zip(figure.subplots(1, 2, sharey=True), (lines, bends), titles, strict=True):
         axes.plot(s, curves.T, color=GRAY, linewidth=1)
         axes.plot(s, curves.sum(axis=0), color=INK, linewidth=3)
-        axes.set(xlabel="x", ylim=(-5, 5))
-        axes.set_title(title)
+        axes.set(xlabel="x", ylim=(-5, 5), title=title)
         axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
     return figure
 
@@ -181,8 +180,7 @@ def descent() -> Figure:
     left.plot(weights, losses, color=INK)
     left.plot(weights[35:86], loss + dW1[at] * (weights - start[0][at])[35:86], "--", color=PURPLE)
     left.plot(start[0][at], loss, "o", color=PURPLE)
-    left.set(xlabel=f"$W_1$[{at[0]}, {at[1]}]")
-    left.set_title("loss against one weight; dashed: its slope")
+    left.set(xlabel=f"$W_1$[{at[0]}, {at[1]}]", title="loss against one weight; dashed: its slope")
     for rate, style in ((0.002, ":"), (0.02, "-"), (0.2, "--")):
         parameters, losses = start, []
         for _ in range(11):
@@ -192,8 +190,7 @@ def descent() -> Figure:
         right.plot(losses, style, color=INK, marker="o", markersize=3.5)
         step = int(np.argmax(losses)) or 10  # the label is at the peak, or at the end
         right.annotate(f"{rate:g}", (step, losses[step]), (7, 0), textcoords="offset points", va="center")
-    right.set_title("loss over ten steps, for three learning rates")
-    right.set(xlabel="step", ylim=(0, None))
+    right.set(xlabel="step", ylim=(0, None), title="loss over ten steps, for three learning rates")
     return figure
 
 
@@ -219,7 +216,3 @@ def draw(directory: Path) -> None:
     """Write all figures."""
     for figure in ALL:
         save(figure(), directory / f"math-{figure.__name__}.png", 130)
-
-
-if __name__ == "__main__":
-    draw(FIGURES)
