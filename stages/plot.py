@@ -1,10 +1,9 @@
 """Draw what the reports say."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from stages.dataset import idx
@@ -13,7 +12,7 @@ from stages.learning.model import load
 from stages.nn.exact import total
 from stages.pipeline import files, paths, stage
 from stages.pipeline.params import Bins, Dpi, Images, Seed
-from stages.report import figures, metrics, style
+from stages.report import metrics
 
 
 def plot(
@@ -26,6 +25,8 @@ def plot(
     dpi: Dpi,
 ) -> None:
     """Write reports/figures/*.png from the history, the predictions, the model and the original test images."""
+    from stages.report import figures, style  # matplotlib takes half a second, which validate need not spend
+
     raw: RawDataset = files.read_json(paths.DATASET, RawDataset)
     images = raw.upright(idx.read(paths.TEST_IMAGES, raw.sha256[paths.TEST_IMAGES.name]))
     model = load(paths.MODEL)
@@ -49,7 +50,7 @@ def plot(
     bins = metrics.calibration(confidence, correct, calibration_bins)
     error = metrics.expected_calibration_error(confidence, correct, calibration_bins)
 
-    def grid(draw: Callable[..., Figure], shown: np.ndarray, of: int) -> Figure:
+    def grid(draw: Callable[..., Any], shown: np.ndarray, of: int) -> Any:
         pixels = (images[shown].astype(np.uint16) - low) * 255 // max(high - low, 1)  # from the whole range to 0 to 255
         return draw(pixels.astype(np.uint8), [column[shown] for column in answers], classes, of)
 

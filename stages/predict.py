@@ -14,7 +14,6 @@ from stages.learning.model import Model, load
 from stages.photos import decode, segment
 from stages.pipeline import files, paths, stage
 from stages.pipeline.params import Dpi
-from stages.report import figures, style
 
 COLUMNS = ["file", "number", "digit", "confidence", "similarity", "sure", "left", "top", "right", "bottom", "note"]
 
@@ -41,6 +40,8 @@ def predict(*, dpi: Dpi) -> None:
 
     A picture without a digit, or one that cannot be read, has a row with the reason; the others are still answered.
     """
+    from stages.report import figures, style  # matplotlib takes half a second, which validate need not spend
+
     model, pictures = load(paths.MODEL), decode.files_in(paths.PHOTOS)
     shown: list[segment.Picture] = []
     table: list[dict[str, Any]] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from stages.photos.center import resize
 
@@ -43,13 +43,13 @@ def find_ink(gray: np.ndarray) -> Ink:
     as much as its surroundings have contrast, so that a shadow matters little.
     """
     low, mean, high = (cells(gray, how) for how in (np.minimum, np.add, np.maximum))
-    low, high = ndimage.minimum_filter(low, CELLS + 1), ndimage.maximum_filter(high, CELLS + 1)
+    low, high = scipy.ndimage.minimum_filter(low, CELLS + 1), scipy.ndimage.maximum_filter(high, CELLS + 1)
     ring = np.ones(mean.shape, bool)
     ring[1:-1, 1:-1] = False
     border, darkest, lightest = (int(np.rint(level[ring].mean())) for level in (mean, low, high))
     dark = 2 * border >= darkest + lightest
     light = gray if dark else 255 - gray
-    grid = ndimage.grey_closing(beyond(cells(light, np.add)), REACH)[REACH:-REACH, REACH:-REACH]
+    grid = scipy.ndimage.grey_closing(beyond(cells(light, np.add)), REACH)[REACH:-REACH, REACH:-REACH]
     background = np.maximum(resize(grid, gray.shape), 1)
     amount = np.maximum(255 - light * 255.0 // background, 0).astype(np.uint8)
     name = "dark on light" if dark else "light on dark"
@@ -60,7 +60,7 @@ def beyond(grid: np.ndarray) -> np.ndarray:
     """Return a grid of brightness with REACH cells more on each side: the paper at the border, closed over dark ink."""
     across, down = grid.shape[1] - 1, grid.shape[0] - 1
     ring = np.concatenate([grid[0, :-1], grid[:-1, -1], grid[-1, :0:-1], grid[:0:-1, 0]])
-    closed = ndimage.grey_closing(ring, 2 * REACH, mode="wrap")
+    closed = scipy.ndimage.grey_closing(ring, 2 * REACH, mode="wrap")
     sides = np.split(closed, [across, across + down, 2 * across + down])
     border = grid.copy()
     border[0, :-1], border[:-1, -1], border[-1, :0:-1], border[:0:-1, 0] = sides

@@ -1,7 +1,7 @@
 """Ruled lines, squared paper and the boxes of forms: found and removed from what is inked."""
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 EIGHT = np.ones((3, 3), bool)  # corners connect
 SHORTEST = 20  # pixels; of the side of a box
@@ -12,9 +12,9 @@ BOXES = 3  # times the area of the picture: how much is looked at for boxes
 def remove_lines(mask: np.ndarray) -> np.ndarray:
     """Return a mask without straight lines across or down most of the picture, and without boxes."""
     mask = mask.copy()
-    labels, pieces = ndimage.label(mask, EIGHT)
+    labels, pieces = scipy.ndimage.label(mask, EIGHT)
     work = BOXES * mask.size
-    for number, box in enumerate(ndimage.find_objects(labels) if pieces <= MOST_PIECES else [], 1):
+    for number, box in enumerate(scipy.ndimage.find_objects(labels) if pieces <= MOST_PIECES else [], 1):
         rows, columns = (part.stop - part.start for part in box)
         work -= rows * columns
         if min(rows, columns) >= SHORTEST and work >= 0 and is_box(piece := labels[box] == number):
@@ -49,9 +49,9 @@ def erase(mask: np.ndarray, part: float, thickness: int) -> np.ndarray:
     length = int(part * mask.shape[1])
     run = length // 16 | 1
     runs = spread(shrink(thin, run, 1), run, 1)
-    bands, _ = ndimage.label(shrink(spread(spread(runs, thickness | 1, 0), length | 1, 1), length | 1, 1), EIGHT)
+    bands, _ = scipy.ndimage.label(shrink(spread(spread(runs, thickness | 1, 0), length | 1, 1), length | 1, 1), EIGHT)
     result = mask.copy()
-    for number, box in enumerate(ndimage.find_objects(bands), 1):
+    for number, box in enumerate(scipy.ndimage.find_objects(bands), 1):
         band = bands[box] == number
         across = np.flatnonzero((band & runs[box]).any(axis=0))
         inked = (band & mask[box]).any(axis=0)[across[0] : across[-1] + 1]
@@ -62,9 +62,9 @@ def erase(mask: np.ndarray, part: float, thickness: int) -> np.ndarray:
 
 def shrink(ink: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Return the minimum of `size` pixels along an axis, from the pixel `size // 2` before."""
-    return ndimage.minimum_filter1d(ink, size, axis)
+    return scipy.ndimage.minimum_filter1d(ink, size, axis)
 
 
 def spread(ink: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Return the maximum of `size` pixels along an axis, such that it undoes `shrink` where all were inked."""
-    return ndimage.maximum_filter1d(ink, size, axis, origin=-1 if size % 2 == 0 else 0)
+    return scipy.ndimage.maximum_filter1d(ink, size, axis, origin=-1 if size % 2 == 0 else 0)

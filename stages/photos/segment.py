@@ -10,7 +10,7 @@ Every number is an integer, or a sum of integers that float64 holds exactly, so 
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from stages.photos.center import like_mnist
 from stages.photos.ink import find_ink, luminance
@@ -80,7 +80,7 @@ def find_on_paper(picture: np.ndarray, shape: tuple[int, int], where: str) -> Pi
     best = max(inks, key=lambda ink: ink.contrast * (3 if ink is inks[0] else 2))  # a color must be clearly better
     if best.contrast < CONTRAST:
         raise ValueError("blank: nothing is darker or lighter than what is around it")
-    labels, pieces = ndimage.label(np.pad(remove_lines(best.amount > best.threshold), MARGIN), EIGHT)
+    labels, pieces = scipy.ndimage.label(np.pad(remove_lines(best.amount > best.threshold), MARGIN), EIGHT)
     if pieces > MOST_PIECES:
         raise ValueError(f"no digit found: noise, {pieces} specks; take the picture in better light")
     groups, boxes, left_out = group(labels)
@@ -109,7 +109,7 @@ def group(labels: np.ndarray) -> tuple[list[list[int]], np.ndarray, int]:
     Left out are shapes that are small or flat, and shapes at the edge that differ in size from the others.
     ValueError, in one line, if there is no digit or too much that could be one.
     """
-    found = ndimage.find_objects(labels)
+    found = scipy.ndimage.find_objects(labels)
     boxes = np.array([(y.start, x.start, y.stop, x.stop) for y, x in found]).reshape(-1, 4)
     first, last = at_edges(boxes, labels.shape)
     alien = (first != last).any(axis=1) & ~(first & last).any(axis=1)  # such as a thumb; it may be large

@@ -4,7 +4,7 @@ Every number is an integer, so the result is the same on every machine.
 """
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from stages.photos.ink import otsu
 
@@ -21,8 +21,8 @@ def find_sheet(gray: np.ndarray) -> np.ndarray | None:
     if min(rows, columns) < 10:
         return None
     small = gray[: rows * step, : columns * step].reshape(rows, step, columns, step).sum(axis=(1, 3)) // step**2
-    labels, _ = ndimage.label(small > otsu(small.astype(np.uint8))[0])
-    region = ndimage.binary_fill_holes(labels == np.bincount(labels[labels > 0], minlength=2).argmax())
+    labels, _ = scipy.ndimage.label(small > otsu(small.astype(np.uint8))[0])
+    region = scipy.ndimage.binary_fill_holes(labels == np.bincount(labels[labels > 0], minlength=2).argmax())
     touched = sum(side.any() for side in (region[0], region[-1], region[:, 0], region[:, -1]))
     y, x = np.nonzero(region)
     if touched > 1 or 7 * len(x) < region.size:

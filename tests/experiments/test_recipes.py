@@ -9,7 +9,7 @@ from experiments.pages import mean_and_sd
 from experiments.recipes import resolve, tables
 from stages.pipeline import files
 from stages.pipeline.yaml_reader import load
-from stages.report import figures
+from stages.report import style
 from tests.helpers import project
 
 
@@ -92,8 +92,8 @@ def test_the_committed_pages_follow_from_the_committed_rows(monkeypatch):
     monkeypatch.chdir(project.ROOT)
     written = {}
     monkeypatch.setattr(files, "write_text", lambda path, text: written.update({Path(path): text}))
-    monkeypatch.setattr(files, "replacing", nullcontext)
-    monkeypatch.setattr(figures, "save", lambda figure, path, dpi: written.update({Path(path): None}))
+    monkeypatch.setattr(files, "atomic_write", nullcontext)
+    monkeypatch.setattr(style, "save", lambda figure, path, dpi: written.update({Path(path): None}))
     tables.tables()
     assert len(written) == 4
     for path, text in written.items():

@@ -12,7 +12,7 @@ from stages.train import train
 from stages.validate import STAGES
 
 ACTIVATION = "must be 'relu', 'leaky_relu', 'tanh' or 'sigmoid', got "
-COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+COMMITTED = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8").replace("\n  - 128", " [128]")
 
 
 def line_of(key):

@@ -30,7 +30,7 @@ def test_what_one_stage_read_is_what_another_made():
     locked = load(project.ROOT / "dvc.lock")[0]["stages"]
     made = {out["path"]: out["md5"] for stage in locked.values() for out in stage["outs"]}
     read = [dep for stage in locked.values() for dep in stage["deps"] if dep["path"] in made]
-    assert len(read) > 20
+    assert len(read) > 9
     assert [dep["path"] for dep in read if dep["md5"] != made[dep["path"]]] == []
 
 

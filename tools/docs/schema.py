@@ -45,7 +45,7 @@ def comments(text: str) -> dict[Place, str]:
     """Return the comment on each key of a YAML file: the one directly above it, or above the group that it is in."""
     found: dict[Place, str] = {}
     place: Place = ()
-    for block, group in re.findall(r"^((?: *#.*\n)*)((?: *[\w-]+:.*\n)+)", text, re.MULTILINE):
+    for block, group in re.findall(r"^((?: *#.*\n)*)((?: *(?:[\w-]+:|- ).*\n)+)", text, re.MULTILINE):
         words = " ".join(line.strip(" #") for line in block.splitlines())
         for indent, key in re.findall(r"^( *)([\w-]+):", group, re.MULTILINE):
             place = (*place[: len(indent) // 2], key)
