@@ -33,7 +33,7 @@ def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]
         print(f"{local_name}: {len(data):,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     raw = RawDataset(entry.title, entry.classes, sha256, entry.transposed, entry.first_label)
-    files.write_json(paths.DATASET, asdict(raw))
+    files.write_json(paths.DATASET, files.sealed(asdict(raw)))
 
 
 def find_dataset(name: str) -> Dataset:

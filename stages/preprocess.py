@@ -48,8 +48,8 @@ def preprocess(*, seed: Seed, validation_size: Annotated[int, Field(ge=0, le=10*
     write("test", test_images, test_labels, np.arange(len(test_labels)))
     training, test = ({name: sha256[name] for name in names} for names in (TRAINING_ARRAYS, TEST_ARRAYS))
     inputs = TrainingInputs(raw.title, raw.classes, shape, deskew, mean, std, training)
-    files.write_json(paths.INPUTS, asdict(inputs))
-    files.write_json(paths.TEST, asdict(TestInputs(test)))
+    files.write_json(paths.INPUTS, files.sealed(asdict(inputs)))
+    files.write_json(paths.TEST, files.sealed(asdict(TestInputs(test))))
     print(f"{len(train)} training, {len(validation)} validation, {len(test_labels)} test images")
 
 

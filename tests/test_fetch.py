@@ -13,7 +13,7 @@ import pytest
 from stages.dataset.records import RAW_FILES
 from stages.download.sources import Dataset
 from stages.fetch import CATALOG, DOWNLOADS, fetch
-from stages.pipeline import params
+from stages.pipeline import files, params
 from stages.pipeline.paths import RAW
 
 CONTENT = {role: f"bytes of {role}".encode() for role in RAW_FILES}
@@ -25,8 +25,8 @@ def project(tmp_path, monkeypatch):
     """An own dataset of two classes in a local directory, and no network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket, "socket", None)
-    files = {r: {"name": f"{r}.idx", "bytes": len(data), "sha256": DIGESTS[r]} for r, data in CONTENT.items()}
-    entry = {"title": "Own", "license": "", "homepage": "", "classes": ["cat", "dog"], "files": files}
+    entries = {r: {"name": f"{r}.idx", "bytes": len(data), "sha256": DIGESTS[r]} for r, data in CONTENT.items()}
+    entry = {"title": "Own", "license": "", "homepage": "", "classes": ["cat", "dog"], "files": entries}
     CATALOG.parent.mkdir()
     CATALOG.write_text(json.dumps({"own": entry | {"sources": [{"directory": "here"}]}}))
     Path("here").mkdir()
@@ -43,7 +43,7 @@ def test_an_own_dataset_is_written_under_the_standard_names(capsys):
     CATALOG.write_text(json.dumps({"own": entry | {"transposed": True, "first_label": 1}}))
     fetch(dataset="own", directory=None)
     assert written() == CONTENT
-    assert json.loads((RAW / "dataset.json").read_text()) == {
+    assert files.read_json(RAW / "dataset.json") == {
         "title": "Own",
         "classes": ["cat", "dog"],
         "sha256": {RAW_FILES[role]: digest for role, digest in DIGESTS.items()},

@@ -1,6 +1,7 @@
 """Stages called as functions: each key has an effect, and a damaged or hostile input gets one line, never an output."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -136,9 +137,18 @@ def test_a_stage_refuses_a_file_with_one_bit_changed(here, name, path):
     ],
 )
 def test_a_stage_refuses_a_malformed_record(here, name, path, changes, message):
-    content = json.loads(path.read_text()) | changes
+    content = json.loads(path.read_text()) | {"seal": None} | changes
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
     refuses(here, name, message, "`dvc repro`")
+
+
+@pytest.mark.parametrize("name", ["preprocess", "train", "evaluate"])
+def test_a_stage_refuses_a_record_with_one_digit_changed(here, name):
+    path = {"preprocess": paths.DATASET, "train": paths.INPUTS, "evaluate": paths.TEST}[name]
+    text = path.read_text()
+    digit = re.search(r"[0-8]", text)
+    path.write_text(text[: digit.start()] + "9" + text[digit.end() :])
+    refuses(here, name, f"{path}: ", "its SHA-256 is not that of its content", "`dvc repro`")
 
 
 REPLACED = [(",0.", ",1."), ("\n7,", "\nseven,"), ("\n7,", "\n\n\n7,7,0.5\n7,")]

@@ -133,11 +133,26 @@ def write_json(path: Path | str, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return content with the SHA-256 of its JSON as a last key, `seal`, which `read_json` checks."""
+    text = json.dumps(content, sort_keys=True)
+    return {**content, "seal": hashlib.sha256(text.encode()).hexdigest()}
+
+
 def read_json(path: Path | str, kind: Any = Any) -> Any:
-    """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass; ValueError if it is not."""
+    """Return the JSON file at `path` as a value of the type `kind`, such as a dataclass.
+
+    ValueError if it is not, or not what was sealed.
+    """
     with explain_errors(path):
+        text = Path(path).read_bytes()
         try:
-            return TypeAdapter(kind).validate_json(Path(path).read_bytes(), strict=True)
+            content = TypeAdapter(Any).validate_json(text)
+            if isinstance(content, dict) and (seal := content.pop("seal", None)):
+                if sealed(content)["seal"] != seal:
+                    raise ValueError("its SHA-256 is not that of its content")
+                text = json.dumps(content).encode()
+            return TypeAdapter(kind).validate_json(text, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
