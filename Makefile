@@ -78,7 +78,6 @@ lock: .venv/installed
 	$(HASHED) --output-file requirements.txt
 	$(HASHED) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
 	$(HASHED) --constraint requirements.txt --extra fuzz --output-file requirements-fuzz.txt
-	$(HASHED) --constraint requirements.txt --extra notebook --output-file requirements-notebook.txt
 	$(COMPILE) --constraint requirements.txt --extra bench --output-file requirements-bench.txt
 
 # DVC refuses to run without Git unless it is configured.
