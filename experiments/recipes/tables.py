@@ -2,7 +2,7 @@
 
     python -m experiments.recipes.tables
 
-Makes recipes.md and ablations.md, the figure of docs/recipes.md, and the table between the marks in README.md.
+Fills the tables and makes the figure of docs/recipes.md, and fills the table in README.md.
 """
 
 import statistics
@@ -20,23 +20,8 @@ from experiments.trial import Row
 from stages.pipeline import files, stage
 from stages.report import style
 
-PAGES = Path("experiments/recipes")
+PAGE = Path("docs/recipes.md")
 SHOWN = ("plain", "quick", "default", "fashion-default")  # in the README
-RECIPES = """# Recipes
-
-Made by `make recipes` from [recipes.yaml](recipes.yaml) and [results.csv](results.csv); do not edit. Accuracy on the
-10,000 test images, mean ± standard deviation over the seeds. *TTA* is the accuracy with test-time augmentation: of the
-mean of the probabilities over the image and four copies, each shifted by half a pixel. Seconds: of training, the median
-over the seeds. What each step gains: [docs/recipes.md](../../docs/recipes.md).
-
-"""
-ABLATIONS = """# Ablations
-
-Made by `make recipes`; do not edit. One change of a recipe at a time; the baseline is that recipe unchanged. Accuracy
-on the validation images, mean ± standard deviation over the seeds. The gap to the baseline is taken seed by seed: mean
-± standard error.
-
-"""
 
 
 def tables() -> None:
@@ -69,12 +54,10 @@ def tables() -> None:
         return table(head, lines) + (f"\nNot run yet: {lacking}.\n" if lacking else "")
 
     head = ["recipe", "what it is", "network", "test accuracy, %", "TTA", "seeds", "seconds"]
-    text = page(head, results, [name for name, recipe in recipes.items() if not recipe.base])
-    files.write_text(PAGES / "recipes.md", RECIPES + text)
+    fill(PAGE, "recipes", page(head, results, [name for name, recipe in recipes.items() if not recipe.base]))
     fill(Path("README.md"), "recipes", table(head, [line for line in results if line[0].strip("*") in SHOWN]))
     head = ["", "what is changed", "validation accuracy, %", "gap, points", "seeds"]
-    text = page(head, ablations, [name for name, recipe in recipes.items() if recipe.base])
-    files.write_text(PAGES / "ablations.md", ABLATIONS + text)
+    fill(PAGE, "ablations", page(head, ablations, [name for name, recipe in recipes.items() if recipe.base]))
     with files.atomic_write("docs/figures/error_by_recipe.png") as temporary:
         drawn = {name: rows[name] for name in recipes if recipes[name].goal and rows[name]}
         style.save(error_by_recipe(drawn), temporary, 130)

@@ -95,6 +95,6 @@ def test_the_committed_pages_follow_from_the_committed_rows(monkeypatch):
     monkeypatch.setattr(files, "atomic_write", nullcontext)
     monkeypatch.setattr(style, "save", lambda figure, path, dpi: written.update({Path(path): None}))
     tables.tables()
-    assert len(written) == 4
+    assert len(written) == 3
     for path, text in written.items():
         assert path.exists() if text is None else path.read_text(encoding="utf-8") == text, "run `make recipes`"
