@@ -1,7 +1,6 @@
 """Fit the network to the training digits."""
 
 import json
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 from typing_extensions import Unpack
 
-from stages.dataset.arrays import Split, check_examples
 from stages.dataset.records import TrainingInputs
+from stages.learning.data import read_split
 from stages.learning.learn import Data, learn
 from stages.learning.model import new_model
 from stages.learning.settings import Settings
@@ -48,15 +47,6 @@ def train(**settings: Unpack[Settings]) -> None:
     model.save(paths.MODEL)
     checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in summary(trained.row).items()))
-
-
-def read_split(name: str, inputs: TrainingInputs) -> Split:
-    """Return the images (N, D) and targets (N, K) of a split, checked and memory-mapped."""
-    images_path, targets_path = (paths.PROCESSED / f"{name}_{part}.npy" for part in ("images", "targets"))
-    images = files.read_array(images_path, (None, prod(inputs.image_shape)), inputs.sha256[images_path.name])
-    targets = files.read_array(targets_path, (None, len(inputs.classes)), inputs.sha256[targets_path.name])
-    check_examples(images, targets, images_path)
-    return images, targets
 
 
 def summary(row: dict[str, Any]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def mnist(tmp_path_factory):
     for name in ("history.csv", "predictions.csv"):
         shutil.copy(project.ROOT / "reports" / name, root / "reports")
     with contextlib.chdir(root):
-        make_page(test_images=2000)
+        make_page(test_images=2000, train_images=20000, validation_images=5000, seed=0)
     return root
 
 
@@ -153,7 +153,7 @@ def test_any_network_computes_what_numpy_computes_bit_for_bit(page, activation, 
     script = """
     const [layers, activation, x] = arguments;
     const own = layers.map(([W, b]) => ({ W: Float32Array.from(W), b: Float32Array.from(b) }));
-    const result = new Network(own, activation).forward(Float32Array.from(x));
+    const result = new TracedNetwork(own, activation).forward(Float32Array.from(x));
     return [result.logits, result.probabilities].map((values) => Array.from(values));
     """
     layers = [(layer.W.ravel().tolist(), layer.b.tolist()) for layer in network.dense]
@@ -396,7 +396,7 @@ def test_the_page_shows_any_network(driver, tmp_path, monkeypatch, hidden, activ
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (6, 12, 9), dtype=np.uint8)
     write_results(images, [0, 1, 2] * 2, [0, 1, 1] * 2, ["c", "<b>&amp;", "</script>"], hidden, activation)
-    make_page(test_images=2)
+    make_page(test_images=2, train_images=9, validation_images=3, seed=0)
     page = opened(driver, tmp_path)
     press(page, "2")
     assert "</script>" in text(page, "origin")

@@ -3,10 +3,6 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
 function floats(base64) {
   return new Float32Array(bytes(base64).buffer);
 }
@@ -30,7 +26,7 @@ function unpack(packed, count, size) {
 }
 
 const { model, tests } = data;
-const network = new Network(
+const network = new TracedNetwork(
   model.layers.map(({ W, b }) => ({ W: floats(W), b: floats(b) })),
   model.activation,
 );
