@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {  # what the page starts with
     "schedule": "one_cycle",
     "epochs": 16,
     "batch_size": 128,
-    "weight_decay": 0.0003,
+    "weight_decay": 0.001,
     "input_dropout": 0.1,
     "seed": 0,
 }

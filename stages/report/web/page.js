@@ -23,11 +23,23 @@ function update() {
   showAnswer();
   showSteps();
   showThinking();
+  if (run) waiting ??= requestAnimationFrame(showRun);
   clearTimeout(rest);
   rest = setTimeout(() => {
     byId("announcement").textContent = spoken(); // to a screen reader
     showNearest();
   }, 300);
+}
+
+// Lets a network answer, and be looked into.
+function useNetwork(other, trainedHere) {
+  network = other;
+  byId("put-back").disabled = !trainedHere;
+  byId("in-use").textContent = trainedHere
+    ? "Draw and Inside the network now use the network that you trained."
+    : "Draw and Inside the network use the pipeline\u2019s network.";
+  showNeurons();
+  update();
 }
 
 // Puts a test image on the canvas; `n` counts the images in the page.
@@ -179,7 +191,7 @@ const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.
 const right = sum(data.confusion.map((row, k) => row[k]));
 byId("summary").textContent =
   `${data.title}: a ${sizes} network written in NumPy, that classifies ` +
-  `${((100 * right) / tests.count).toFixed(2)}% of the test images correctly. It runs in this page; nothing is sent anywhere.`;
+  `${percent(right / tests.count)} of the test images correctly. It runs in this page; nothing is sent anywhere.`;
 byId("digest").textContent = model.sha256;
 byId("exactness").textContent =
   "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of " +
@@ -193,4 +205,13 @@ byId("threshold").textContent = !validation
     `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
     `${validation - withheld} others are wrong.`;
 
-update();
+byId("train-lead").textContent =
+  `A network with random weights learns to read here, in your browser, from ${atob(lesson.train.labels).length} of the ` +
+  `${lesson.of} training images. Draw a digit above, press Play, and watch its answer for it. The default recipe ` +
+  `comes to ${percent(lesson.outcome.accuracy)} of images that it has not seen; the pipeline\u2019s network, which ` +
+  `learns from all of them, distorted anew in each epoch, to ${percent(right / tests.count)} of the test images.`;
+showNeurons();
+sample(Math.min(3, digits.length - 1)); // the page opens alive
+choose(settingsOf(location.hash));
+startAgain();
+followLink();
