@@ -45,6 +45,7 @@ function useNetwork(other, trainedHere) {
 // Puts a test image on the canvas; `n` counts the images in the page.
 function showTest(n) {
   chosen = n;
+  byId("truth").value = byId("to").value = tests.actual[n];
   pad.show(images[n]);
 }
 
@@ -206,8 +207,8 @@ byId("threshold").textContent = !validation
     `${validation - withheld} others are wrong.`;
 
 byId("train-lead").textContent =
-  `A network with random weights learns to read here, in your browser, from ${atob(lesson.train.labels).length} of the ` +
-  `${lesson.of} training images. Draw a digit above, press Play, and watch its answer for it. The default recipe ` +
+  `A network with random weights learns to read here, in your browser, from ${thousands(atob(lesson.train.labels).length)} of ` +
+  `the ${thousands(lesson.of)} training images. Draw a digit above, press Play, and watch its answer for it. The default recipe ` +
   `comes to ${percent(lesson.outcome.accuracy)} of images that it has not seen; the pipeline\u2019s network, which ` +
   `learns from all of them, distorted anew in each epoch, to ${percent(right / tests.count)} of the test images.`;
 showNeurons();

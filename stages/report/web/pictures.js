@@ -98,6 +98,7 @@ function columnsOf(group) {
 const minus = (text) => text.replace("-", "\u2212");
 const number = (x, digits = 3) => minus(x.toFixed(digits));
 const signed = (x, digits = 3) => (x < 0 ? "\u2212 " : "+ ") + Math.abs(x).toFixed(digits);
+const thousands = (n) => n.toLocaleString("en");
 // Everywhere to two places, and never rounded to all or nothing.
 function percent(p) {
   if (p > 0.9999 && p < 1) return "> 99.99%";

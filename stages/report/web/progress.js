@@ -5,7 +5,7 @@ const PANEL = { left: 46, right: 12, top: 22, bottom: 24 };
 const SMOOTH = 0.95; // of the moving average of the loss
 
 // Draws curves over a range of steps on a canvas; each has `points`, [step, value], and whether it is the kept run's.
-function plot(canvas, curves, { last, top, bottom, logarithmic, label, ticks: marks, format }) {
+function plot(canvas, curves, { last, top, bottom, logarithmic, label, ticks: marks, format, corner = `step ${last}` }) {
   const ratio = Math.min(devicePixelRatio || 1, 2);
   const [width, height] = [canvas.clientWidth || 400, canvas.clientHeight || 200];
   [canvas.width, canvas.height] = [width * ratio, height * ratio];
@@ -29,7 +29,7 @@ function plot(canvas, curves, { last, top, bottom, logarithmic, label, ticks: ma
   context.textAlign = "left";
   context.fillText(label, PANEL.left, 13);
   context.textAlign = "right";
-  context.fillText(`step ${last}`, width - PANEL.right, height - 7);
+  context.fillText(corner, width - PANEL.right, height - 7);
   for (const { points, kept, dots } of curves) {
     context.strokeStyle = context.fillStyle = css(kept ? "muted" : "ink");
     context.lineWidth = kept ? 1.5 : 2;

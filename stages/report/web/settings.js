@@ -48,14 +48,16 @@ function chosenSettings() {
   );
 }
 
-// Sets the controls; a value that is none of the choices becomes one, unless it is out of bounds.
+function fits(name, value, choices) {
+  const [low, high] = LIMITS[name] ?? [];
+  return name in LIMITS ? value >= low && value <= high && !(WHOLE.has(name) && value % 1) : choices.includes(value);
+}
+
+// Sets the controls; a value that is none of the choices becomes one; one out of bounds is the default's.
 function choose(settings) {
   for (const [name, [, choices]] of Object.entries(CHOICES)) {
     const select = form.elements[name];
-    const value = settings[name] ?? recipe[name];
-    const [low, high] = LIMITS[name] ?? [];
-    const fits = name in LIMITS ? value >= low && value <= high && !(WHOLE.has(name) && value % 1) : choices.includes(value);
-    if (!fits) continue;
+    const value = fits(name, settings[name], choices) ? settings[name] : recipe[name];
     if (![...select.options].some((option) => option.value === String(value))) select.append(choice(name, value));
     select.value = value;
   }

@@ -61,6 +61,7 @@ function received(report) {
 
 function play(on) {
   playing = on;
+  if (run && !on) waiting ??= requestAnimationFrame(showRun);
   byId("play").textContent = on ? "Pause" : run.done ? "Play again" : run.step ? "Go on" : "Play";
 }
 
@@ -78,6 +79,7 @@ function showRun() {
   showCurves(run, kept);
   showWeights(byId("weights"), onPixels(own.W1, settings.hidden));
   showLive(own);
+  if (!playing || !one) showOneStep(); // it is too much to read while weights change
   const epochs = (step * settings.epochs) / last;
   const state = run.diverged
     ? `Diverged at step ${step}: the loss is no longer a number. A smaller learning rate helps.`
