@@ -130,6 +130,12 @@ def test_a_trained_network_can_be_used_and_put_back(driver, finished):
     assert page.execute_script("return Array.from(shown.result.logits);") == before
 
 
+def test_the_page_opens_alive(driver, finished):
+    page = opened(driver, finished)
+    assert page.execute_script("return shown.result.answer === tests.actual[chosen];")
+    assert text(page, "origin").startswith("Test image ")
+
+
 def test_one_step_shows_the_gradient(driver, finished):
     page = opened(driver, finished)
     until(page, "return one !== null;")

@@ -62,8 +62,8 @@ function roundTo(a, bits, rng = null) {
 
 // a (N x D) @ b (D x M), both rounded and row after row; exact up to TERMS terms, and pieces of a longer sum are added.
 //
-// Sums of float32 need 24 bits and a double has 53. So there two columns of b share a double, the second times 2^26, and
-// every product is two. Two rows of a and four terms at a time make the most of what has been read.
+// Sums of float32 need 24 bits and a double has 53. So two columns of b share a double, the second times 2^26, and every
+// product is two. Two rows of a and four terms at a time make the most of what has been read.
 function matmul(a, b, D) {
   const { BITS, TERMS } = KINDS.get(a.constructor);
   const [N, M] = [a.length / D, b.length / D];

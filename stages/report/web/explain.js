@@ -82,7 +82,8 @@ function explainNeuron(layer, k) {
     const largest = Math.max(...said.map(({ value }) => Math.abs(value))) || 1;
     const says = activation ? "What it says to each class: a W" : "It is not active, and says nothing";
     parts.push(element("h4", { textContent: says }));
-    if (activation) parts.push(element("div", { className: "votes" }, ...said.map(({ name, value }) => vote(name, value, largest))));
+    if (activation)
+      parts.push(element("div", { className: "votes" }, ...said.map(({ name, value }) => vote(name, value, largest))));
   }
   return parts;
 }
@@ -118,7 +119,9 @@ function votes(products, bias, z, layer, name) {
   const list = element(
     "div",
     { className: "votes" },
-    ...lines.map(({ name, value, j }) => vote(name, value, largest, j === undefined ? null : neuronTiles[layer - 1].tiles[j].image)),
+    ...lines.map(({ name, value, j }) =>
+      vote(name, value, largest, j === undefined ? null : neuronTiles[layer - 1].tiles[j].image),
+    ),
   );
   list.append(
     element(

@@ -15,7 +15,9 @@ const pairs = down.flatMap((_, k) => across.flatMap((_, l) => (k + l < FREQUENCI
 function waves(x) {
   const { rows, columns } = model;
   const rowsOfWaves = down.map((wave) => {
-    return Float64Array.from({ length: columns }, (_, c) => wave.reduce((sum, w, r) => sum + w * x[r * columns + c], 0));
+    return Float64Array.from({ length: columns }, (_, c) =>
+      wave.reduce((sum, w, r) => sum + w * x[r * columns + c], 0),
+    );
   });
   return Float32Array.from(pairs, ([k, l]) => {
     const wave = across[l].reduce((sum, w, c) => sum + w * rowsOfWaves[k][c], 0);
@@ -23,10 +25,10 @@ function waves(x) {
   });
 }
 
-// Weights (F x M) on waves as weights (D x M) on pixels, neuron by neuron: M images.
-function onPixels(W, M) {
+// Weights (F x M) on waves as weights (D x M) on pixels, neuron by neuron: M images, or the first `count` of them.
+function onPixels(W, M, count = M) {
   const { rows, columns } = model;
-  return Array.from({ length: M }, (_, j) => {
+  return Array.from({ length: Math.min(count, M) }, (_, j) => {
     const image = new Float32Array(rows * columns);
     const lines = down.map(() => new Float64Array(columns));
     pairs.forEach(([k, l], n) => {

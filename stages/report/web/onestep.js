@@ -1,8 +1,6 @@
 // One step of gradient descent for one image, with every number of docs/mathematics.md, in plain float64.
 "use strict";
 
-const MATH = "../docs/mathematics.html#";
-const CODE = "../stages/nn/";
 const K = model.classes.length;
 let one = null; // the numbers that are shown
 
@@ -25,23 +23,16 @@ function lossWith({ z, a }, { j, k, truth }, change) {
   return -Math.log(softmax(z.map((value, c) => (c === k ? value + a[j] * change : value)))[truth]);
 }
 
-// A box: a picture of numbers, its formula, the section of the mathematics and the line of code that does it.
-function box(values, rows, columns, name, words, section, [file, line]) {
-  const draw = (canvas) => paintSigned(canvas, values, rows, columns);
-  const canvas = values ? picture(draw, { "aria-label": `${name.replace(/<[^>]*>/g, "")}: ${words}` }) : "";
-  if (values) canvas.style.aspectRatio = `${columns} / ${rows}`;
-  return element(
-    "figure",
-    {},
-    element("b", {}, element("i", { innerHTML: name })),
-    canvas,
-    element(
-      "figcaption",
-      {},
-      element("a", { href: MATH + section, textContent: words }),
-      element("a", { href: CODE + file, className: "code", textContent: `${file.replace(".py", "")}: ${line}` }),
-    ),
-  );
+// Shows numbers as a picture in the box of page.html that names them, and says something of them.
+function fill(name, words, values = null, rows = 1, columns = K) {
+  const figure = document.querySelector(`#one-step [data-shows="${name}"]`);
+  figure.querySelector("a").textContent = words;
+  const canvas = figure.querySelector("canvas");
+  if (!values) return;
+  canvas.repaint = () => paintSigned(canvas, values, rows, columns);
+  canvas.repaint();
+  canvas.style.aspectRatio = `${columns} / ${rows}`;
+  canvas.setAttribute("aria-label", `${name}: ${words}`);
 }
 
 function showOneStep() {
@@ -49,40 +40,33 @@ function showOneStep() {
   byId("one-take").disabled = !ready;
   if (!ready) return;
   const { hidden } = run.settings;
-  const own = parametersOf(theta, hidden);
-  one = passes(own, waves(shown.x), Number(byId("truth").value));
+  one = passes(parametersOf(theta, hidden), waves(shown.x), Number(byId("truth").value));
   const [high, wide] = [Math.ceil(hidden / 16), Math.min(hidden, 16)];
-  const padded = (values) => Float64Array.from({ length: high * wide }, (_, j) => values[j] ?? 0);
-  const strip = (values) => [values, 1, K];
-  const first = onPixels(one.dW1, hidden);
+  const grid = (values) => [Float64Array.from({ length: high * wide }, (_, j) => values[j] ?? 0), high, wide];
   const strongest = argmax(Array.from(one.dh, Math.abs));
-  const dense = ["layers.py", "Dense.forward"];
-  const cross = ["losses.py", "softmax_cross_entropy"];
-  const pixels = [shown.x, model.rows, model.columns];
   const answer = argmax(Array.from(one.p));
-  byId("forward").replaceChildren(
-    box(...pixels, "x", "the image", "1-an-image-is-a-row-of-numbers", ["frequencies.py", "transform"]),
-    box(padded(one.h), high, wide, "h = x W<sub>1</sub> + b<sub>1</sub>", `${hidden} weighted sums`, "2-a-neuron-is-a-weighted-sum", dense),
-    box(padded(one.a), high, wide, "a = max(0, h)", `${one.a.filter((v) => v > 0).length} are active`, "3-relu-why-a-network-must-bend", ["layers.py", "ReLU.forward"]),
-    box(...strip(one.z), "z = a W<sub>2</sub> + b<sub>2</sub>", `largest ${number(Math.max(...one.z), 2)}`, "4-softmax-from-scores-to-probabilities", dense),
-    box(...strip(one.p), "p = softmax(z)", `${model.classes[answer]}: ${percent(one.p[answer])}`, "4-softmax-from-scores-to-probabilities", ["losses.py", "softmax"]),
-    box(null, 1, 1, "L = \u2212log p<sub>t</sub>", `loss ${number(one.loss)}`, "5-the-loss-how-wrong-is-that", cross),
-  );
-  byId("backward").replaceChildren(
-    box(...strip(one.dz), "dz = p \u2212 t", "one pushes up, the others down", "softmax-and-loss-why-p--t", cross),
-    box(one.dW2, hidden, K, "dW<sub>2</sub> = a<sup>T</sup> dz", `${hidden} \u00d7 ${K}`, "dense-where-each-transpose-comes-from", ["layers.py", "Dense.gradients"]),
-    box(padded(one.da), high, wide, "da = dz W<sub>2</sub><sup>T</sup>", "blame, handed back", "dense-where-each-transpose-comes-from", ["layers.py", "Dense.backward"]),
-    box(padded(one.dh), high, wide, "dh = da where h &gt; 0", "closed gates pass none", "relu-an-open-or-a-closed-gate", ["layers.py", "ReLU.backward"]),
-    box(first[strongest], model.rows, model.columns, "dW<sub>1</sub> = x<sup>T</sup> dh", `of neuron ${strongest + 1}, on pixels`, "dense-where-each-transpose-comes-from", ["layers.py", "Dense.gradients"]),
-  );
+  const { rows, columns } = model;
+  fill("x", "the image", shown.x, rows, columns);
+  fill("h", `${hidden} weighted sums`, ...grid(one.h));
+  fill("a", `${one.a.filter((value) => value > 0).length} are active`, ...grid(one.a));
+  fill("z", `largest ${number(Math.max(...one.z), 2)}`, one.z);
+  fill("p", `${model.classes[answer]}: ${percent(one.p[answer])}`, one.p);
+  fill("loss", `loss ${number(one.loss)}`);
+  fill("dz", "one pushes up, the others down", one.dz);
+  fill("dW2", `${hidden} \u00d7 ${K}`, one.dW2, hidden, K);
+  fill("da", "blame, handed back", ...grid(one.da));
+  fill("dh", "closed gates pass none", ...grid(one.dh));
+  fill("dW1", `of neuron ${strongest + 1}, on pixels`, onPixels(one.dW1, hidden)[strongest], rows, columns);
   fillOnce(byId("from"), hidden, (j) => j + 1, argmax(Array.from(one.a)));
-  showWeight(own);
+  showWeight();
 }
 
 // The choices of a select, renewed when their number changes.
 function fillOnce(select, count, text, value) {
   if (select.length === count) return;
-  select.replaceChildren(...Array.from({ length: count }, (_, n) => element("option", { value: n, textContent: text(n) })));
+  select.replaceChildren(
+    ...Array.from({ length: count }, (_, n) => element("option", { value: n, textContent: text(n) })),
+  );
   select.value = value;
 }
 
@@ -102,9 +86,21 @@ function showWeight({ W2 } = parametersOf(theta, run.settings.hidden)) {
   const straight = changes.map((c, n) => [n, one.loss + slope * c]);
   const values = curve.map(([, value]) => value);
   const [top, bottom] = [Math.max(...values) + 0.01, Math.min(...values) - 0.01];
-  const curves = [{ points: curve }, { points: straight, kept: true }, { points: [[(change + 2) * 20, real]], dots: true }];
+  const curves = [
+    { points: curve },
+    { points: straight, kept: true },
+    { points: [[(change + 2) * 20, real]], dots: true },
+  ];
   const label = "Loss as this weight changes by \u22122 to 2; dashed: the gradient's line";
-  plot(byId("nudge-curve"), curves, { last: 80, top, bottom, label, ticks: [bottom, top], format: (v) => v.toFixed(2), corner: "+2" });
+  plot(byId("nudge-curve"), curves, {
+    last: 80,
+    top,
+    bottom,
+    label,
+    ticks: [bottom, top],
+    format: (v) => v.toFixed(2),
+    corner: "+2",
+  });
 }
 
 fillOnce(byId("truth"), K, (k) => model.classes[k], 0);
@@ -121,9 +117,11 @@ byId("one-take").onclick = () => {
   const rate = Number(byId("one-rate").value);
   const [db1, db2] = [one.dh, one.dz];
   const gradients = { W1: one.dW1, b1: db1, W2: one.dW2, b2: db2 };
-  for (const [name, gradient] of Object.entries(gradients)) gradient.forEach((slope, i) => (own[name][i] -= rate * slope));
+  for (const [name, gradient] of Object.entries(gradients))
+    gradient.forEach((slope, i) => (own[name][i] -= rate * slope));
   showOneStep();
   showLive(own);
-  byId("one-said").textContent = `The loss went from ${number(before, 4)} to ${number(one.loss, 4)}. ` +
+  byId("one-said").textContent =
+    `The loss went from ${number(before, 4)} to ${number(one.loss, 4)}. ` +
     "Here alone: training goes on from its own weights.";
 };

@@ -61,7 +61,7 @@ function picture(paintIt, properties = {}) {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const name of Object.keys(colors)) delete colors[name];
-  for (const canvas of document.querySelectorAll("canvas")) canvas.repaint(canvas);
+  for (const canvas of document.querySelectorAll("canvas")) canvas.repaint?.(canvas);
 });
 
 // Arrow keys move between the elements of a group, of which Tab reaches one.

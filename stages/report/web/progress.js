@@ -5,7 +5,11 @@ const PANEL = { left: 46, right: 12, top: 22, bottom: 24 };
 const SMOOTH = 0.95; // of the moving average of the loss
 
 // Draws curves over a range of steps on a canvas; each has `points`, [step, value], and whether it is the kept run's.
-function plot(canvas, curves, { last, top, bottom, logarithmic, label, ticks: marks, format, corner = `step ${last}` }) {
+function plot(
+  canvas,
+  curves,
+  { last, top, bottom, logarithmic, label, ticks: marks, format, corner = `step ${last}` },
+) {
   const ratio = Math.min(devicePixelRatio || 1, 2);
   const [width, height] = [canvas.clientWidth || 400, canvas.clientHeight || 200];
   [canvas.width, canvas.height] = [width * ratio, height * ratio];
@@ -80,10 +84,10 @@ function showCurves(run, kept) {
   plot(byId("error-curve"), errors, { ...error, ticks: [1, 2, 5, 10, 50, 100] });
 }
 
-// The weights of the hidden neurons as pictures, side by side on one canvas.
+// The weights of hidden neurons as pictures, side by side on one canvas.
 function showWeights(canvas, pictures) {
   const { rows, columns } = model;
-  const wide = Math.ceil(Math.sqrt(2 * pictures.length));
+  const wide = Math.ceil(Math.sqrt(pictures.length));
   const high = Math.ceil(pictures.length / wide);
   const [width, height] = [wide * (columns + 1) - 1, high * (rows + 1) - 1];
   const all = new Float32Array(width * height);
@@ -100,7 +104,9 @@ function showWeights(canvas, pictures) {
 // The probabilities of a network with one hidden layer for waves x, in plain numbers.
 function answerOf({ W1, b1, W2, b2 }, x) {
   const a = Float64Array.from(b1, (bias, j) => x.reduce((sum, value, d) => sum + value * W1[d * b1.length + j], bias));
-  const z = Float64Array.from(b2, (bias, k) => a.reduce((sum, h, j) => sum + Math.max(h, 0) * W2[j * b2.length + k], bias));
+  const z = Float64Array.from(b2, (bias, k) =>
+    a.reduce((sum, h, j) => sum + Math.max(h, 0) * W2[j * b2.length + k], bias),
+  );
   return z.every(Number.isFinite) ? softmax(z) : z.fill(0);
 }
 

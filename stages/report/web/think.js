@@ -26,16 +26,25 @@ byId("classes").classList.toggle(
 );
 rove(byId("classes"), () => columnsOf(byId("classes")));
 
-// The neurons of each hidden layer, as pictures: their weights on pixels, through the layers before as if all were active.
+// The neurons of each hidden layer, as pictures: their weights on pixels, as if all neurons before were active.
 function showNeurons() {
   last = network.layers.length - 1;
   pinned = previewed = null;
   let before = null;
   neuronTiles = network.layers.slice(0, last).map((layer, n) => {
-    const group = element("div", { className: "neurons", role: "group", "aria-label": `Hidden neurons, layer ${n + 1}` });
+    const group = element("div", {
+      className: "neurons",
+      role: "group",
+      "aria-label": `Hidden neurons, layer ${n + 1}`,
+    });
     before = Array.from({ length: layer.outputs }, (_, j) => {
       const own = Float32Array.from({ length: layer.inputs }, (_, i) => layer.W[i * layer.outputs + j]);
-      return before ? own.reduce((image, weight, i) => image.map((v, d) => v + weight * before[i][d]), before[0].map(() => 0)) : own;
+      return before
+        ? own.reduce(
+            (image, weight, i) => image.map((v, d) => v + weight * before[i][d]),
+            before[0].map(() => 0),
+          )
+        : own;
     });
     const tiles = before.map((image, k) => {
       const largest = 0.6 * image.reduce((most, weight) => Math.max(most, Math.abs(weight)), 0);
@@ -48,7 +57,8 @@ function showNeurons() {
     });
     return { group, tiles };
   });
-  const headed = ({ group }, n) => (last > 1 ? [element("h3", { textContent: `Hidden layer ${n + 1}` }), group] : [group]);
+  const headed = ({ group }, n) =>
+    last > 1 ? [element("h3", { textContent: `Hidden layer ${n + 1}` }), group] : [group];
   byId("neurons").replaceChildren(...neuronTiles.flatMap(headed));
   for (const { group } of neuronTiles) rove(group, () => columnsOf(group));
 }

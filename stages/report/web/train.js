@@ -34,6 +34,7 @@ function newTrainer(receive) {
   };
 }
 
+const SHOWN = 64; // hidden neurons, as pictures
 let run = null; // the run that is shown
 let kept = null; // another one, to compare with
 let theta = null; // the weights of `run`
@@ -77,13 +78,15 @@ function showRun() {
   if (!theta) return;
   const own = parametersOf(theta, settings.hidden);
   showCurves(run, kept);
-  showWeights(byId("weights"), onPixels(own.W1, settings.hidden));
+  showWeights(byId("weights"), onPixels(own.W1, settings.hidden, SHOWN));
+  byId("weights-shown").textContent = settings.hidden > SHOWN ? `The first ${SHOWN} of ${settings.hidden}.` : "";
   showLive(own);
   if (!playing || !one) showOneStep(); // it is too much to read while weights change
   const epochs = (step * settings.epochs) / last;
+  const now = run.done ? "" : ` Learning rate now ${Number(rate.toPrecision(3))}.`;
   const state = run.diverged
     ? `Diverged at step ${step}: the loss is no longer a number. A smaller learning rate helps.`
-    : `Step ${step} of ${last}, epoch ${epochs.toFixed(1)} of ${settings.epochs}.${run.done ? "" : ` Learning rate now ${Number(rate.toPrecision(3))}.`}`;
+    : `Step ${step} of ${last}, epoch ${epochs.toFixed(1)} of ${settings.epochs}.${now}`;
   const images = lesson.validation.labels ? "unseen images" : "training images, as there are no validation images,";
   byId("train-state").textContent = `${state} ${percent(accuracy)} of the ${images} right.`;
   byId("compared").textContent = kept ? comparison() : "";
@@ -168,8 +171,20 @@ byId("defaults").onclick = () => {
 byId("take").onclick = () => {
   const { W1, b1, W2, b2 } = parametersOf(theta.slice(), run.settings.hidden);
   const images = onPixels(W1, b1.length);
-  const W = Float32Array.from({ length: images[0].length * b1.length }, (_, i) => images[i % b1.length][Math.floor(i / b1.length)]);
-  useNetwork(new TracedNetwork([{ W, b: b1 }, { W: W2, b: b2 }], "relu"), true);
+  const W = Float32Array.from(
+    { length: images[0].length * b1.length },
+    (_, i) => images[i % b1.length][Math.floor(i / b1.length)],
+  );
+  useNetwork(
+    new TracedNetwork(
+      [
+        { W, b: b1 },
+        { W: W2, b: b2 },
+      ],
+      "relu",
+    ),
+    true,
+  );
 };
 byId("put-back").onclick = () => useNetwork(ownNetwork, false);
 form.addEventListener("change", startAgain);
