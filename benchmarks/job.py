@@ -15,10 +15,11 @@ import numpy as np
 from benchmarks.contenders import CONTENDERS, Job, Predict
 from stages.dataset.batches import Batches
 from stages.dataset.records import TrainingInputs
+from stages.learning.data import read_split
 from stages.learning.learn import ORDER, Data, random_stream, reader
 from stages.nn.frequencies import choose_inputs
 from stages.pipeline import files, params, paths
-from stages.train import read_split, train
+from stages.train import train
 
 ROUNDS, EPOCHS = 5, 3  # rounds, and epochs per round
 INPUTS = {"136 waves": 16, "784 pixels": None}  # how many frequencies

@@ -1,23 +1,30 @@
-"""Make the page on which one draws a digit and looks inside the network: one file that works offline."""
+"""Make the page on which one draws a digit, looks inside the network and trains one: one file that works offline."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from stages.dataset import idx
-from stages.dataset.records import RawDataset
+from stages.dataset.records import RawDataset, TrainingInputs
+from stages.learning import lesson
+from stages.learning.data import read_split
 from stages.learning.model import load
 from stages.pipeline import files, paths, stage
+from stages.pipeline.params import Seed
 from stages.report import metrics
-from stages.report.page import as_text, assemble, pack
+from stages.report.page import as_text, assemble, compress, pack
 
 SOURCES = Path(__file__).parent / "report/web"
 
 
-def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
-    """Write reports/index.html from its sources, the model, its training, the predictions and the test images."""
+Count = Annotated[int, Field(ge=1, le=10**6)]
+
+
+def page(*, test_images: Count, train_images: Count, validation_images: Count, seed: Seed) -> None:
+    """Write reports/index.html from its sources, the model, its training, the predictions and the images."""
     raw: RawDataset = files.read_json(paths.DATASET, RawDataset)
     images = raw.upright(idx.read(paths.TEST_IMAGES, raw.sha256[paths.TEST_IMAGES.name]))
     model = load(paths.MODEL)
@@ -25,6 +32,11 @@ def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
         raise ValueError(f"{paths.MODEL}: was trained on images of a different size; run `dvc repro`")
     answers = files.read_rows(paths.PREDICTIONS, ["actual", "predicted"], ["confidence"])
     actual, predicted, confidence = metrics.answers(answers, model.classes, len(images), paths.PREDICTIONS)
+    inputs: TrainingInputs = files.read_json(paths.INPUTS, TrainingInputs)
+    splits = read_split("train", inputs), read_split("validation", inputs)
+    chosen = lesson.choose(*splits, (train_images, validation_images), inputs.image_shape, seed)
+    with threadpool_limits(1, user_api="blas"):
+        outcome = lesson.outcome(chosen, lesson.RECIPE)
     scores = [f"{split}_{score}" for split in ("train", "validation") for score in ("loss", "accuracy")]
     history = files.read_rows(paths.HISTORY, [], ["epoch", *scores])
     correct = actual == predicted
@@ -48,6 +60,7 @@ def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
         },
         "thresholds": {name: getattr(model, name) for name in ("confidence", "similarity", "validation")},
         "known": {"count": len(model.known), "images": as_text(b"".join(map(pack, model.known)))},
+        "lesson": lesson_data(chosen) | {"of": len(splits[0][0]), "recipe": lesson.RECIPE, "outcome": outcome},
         "confusion": metrics.confusion(actual, predicted, len(model.classes)).tolist(),
         "history": {name: [float(row[name]) if row[name] else None for row in history] for name in ("epoch", *scores)},
         "tests": {
@@ -62,6 +75,16 @@ def page(*, test_images: Annotated[int, Field(ge=1, le=10**5)]) -> None:
     text = assemble(SOURCES, data)
     files.write_text(paths.PAGE, text)
     print(f"{paths.PAGE}: {len(text.encode()) / 1e6:.1f} MB with {len(shown)} of {len(images)} test images")
+
+
+def lesson_data(chosen: lesson.Lesson) -> dict[str, Any]:
+    """Return what the page trains on, for JSON."""
+    parts = {"train": chosen.train, "validation": chosen.validation}
+    packed = {
+        name: {"levels": compress(part.levels), "labels": as_text(part.labels.tobytes())}
+        for name, part in parts.items()
+    }
+    return {**packed, "classes": chosen.classes, "unit": chosen.unit, "scale": chosen.scale}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Fit the network to the training digits."""
 
 import json
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 from typing_extensions import Unpack
 
-from stages.dataset.arrays import Split
 from stages.dataset.records import TrainingInputs
+from stages.learning.data import read_split
 from stages.learning.learn import Data, learn
 from stages.learning.model import new_model
 from stages.learning.settings import Settings
@@ -48,15 +47,6 @@ def train(**settings: Unpack[Settings]) -> None:
     model.save(paths.MODEL)
     checkpoint.remove()
     print(f"epoch {epochs}: " + ", ".join(f"{name} {value}" for name, value in summary(trained.row).items()))
-
-
-def read_split(name: str, inputs: TrainingInputs) -> Split:
-    """Return the images (N, D) and targets (N, K) of a split, verified and memory-mapped."""
-    sizes = {f"{name}_images.npy": prod(inputs.image_shape), f"{name}_targets.npy": len(inputs.classes)}
-    images, targets = (
-        files.read_array(paths.PROCESSED / name, (None, size), inputs.sha256[name]) for name, size in sizes.items()
-    )
-    return images, targets
 
 
 def summary(row: dict[str, Any]) -> dict[str, str]:

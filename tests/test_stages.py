@@ -57,7 +57,7 @@ EFFECTS = {
         "calibration_bins": (5, "reports/figures/reliability.png"),
         "dpi": (60, "reports/figures/confusion_matrix.png"),
     },
-    "page": {"test_images": (50, "reports/index.html")},
+    "page": dict.fromkeys(("test_images", "train_images", "validation_images", "seed"), (50, "reports/index.html")),
     "predict": {"dpi": (60, "reports/photos.png")},
 }
 

@@ -1,6 +1,7 @@
 """Put the page together: its sources, and the numbers and images that it shows."""
 
 import base64
+import gzip
 import json
 import re
 from pathlib import Path
@@ -33,3 +34,8 @@ def pack(image: np.ndarray) -> bytes:
     """Return a uint8 image as runs: the number of zeros, the number of other pixels, and these pixels."""
     runs = re.findall(rb"(\0{0,255})([^\0]{0,255})", image.tobytes())
     return b"".join(bytes([len(zeros), len(others)]) + others for zeros, others in runs if zeros or others)
+
+
+def compress(a: np.ndarray) -> str:
+    """Return whole numbers, int8 (N, F), column by column, compressed, in base64."""
+    return as_text(gzip.compress(a.T.tobytes(), mtime=0))

@@ -67,9 +67,10 @@ def errors(driver):
 
 
 def requests(driver):
-    """The addresses that were requested since the last call."""
+    """The addresses that were requested since the last call, but for workers that the page made of itself."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [url for url in urls if not url.startswith("blob:")]
 
 
 def settle(page):
@@ -121,11 +122,33 @@ def draw(page, shapes, kind="mouse"):
     settle(page)
 
 
-if __name__ == "__main__":  # docs/figures/page.png, after `make repro`
+def animation(page, path, steps):
+    """Write an animated GIF of the section Train: a picture after each of these numbers of steps."""
+    frames = []
+    for step in steps:
+        page.execute_async_script(
+            "const done = arguments[1]; const there = () => theta && run.step === arguments[0] && !waiting"
+            "  ? setTimeout(done, 100) : setTimeout(there, 20);"
+            "document.querySelector('.train').scrollIntoView({ behavior: 'instant' });"
+            "if (theta) goTo(arguments[0]); there();",
+            step,
+        )
+        frames.append(Image.open(io.BytesIO(page.get_screenshot_as_png())).convert("RGB"))
+    palette = frames[-1].quantize(96, dither=Image.Dither.NONE)
+    first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [600] + [150] * (len(others) - 1) + [3000]
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
+
+
+if __name__ == "__main__":  # docs/figures/page.png and train.gif, after `make repro`
     root = Path(__file__).parents[2]
+    five = strokes.strokes("5", "slanted to the right")
     with started() as driver:
         page = opened(driver, root / "reports/index.html", 1180, 1060, touch=True)
-        page.execute_script("pad.strokes = arguments[0]; pad.update();", strokes.strokes("5", "slanted to the right"))
+        page.execute_script("pad.strokes = arguments[0]; pad.image = null; pad.update();", five)
         rest(page)
         image = Image.open(io.BytesIO(page.get_screenshot_as_png())).convert("RGB")
-    image.quantize(64, dither=Image.Dither.NONE).save(root / "docs/figures/page.png", optimize=True)
+        image.quantize(64, dither=Image.Dither.NONE).save(root / "docs/figures/page.png", optimize=True)
+        page = opened(driver, root / "reports/index.html", 1180, 640, touch=True)
+        steps = [0, 5, 10, 20, 40, 80, 157, 314, 471, 785, 1256, 1884, 2512]
+        animation(page, root / "docs/figures/train.gif", steps)

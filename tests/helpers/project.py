@@ -2,17 +2,19 @@
 
 import gzip
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.dataset.records import TEST_ARRAYS, TRAINING_ARRAYS
+from stages.dataset.records import TEST_ARRAYS, TRAINING_ARRAYS, TrainingInputs
 from stages.learning.model import Model
 from stages.nn.initializers import he_normal
 from stages.nn.network import multilayer_perceptron
@@ -46,6 +48,7 @@ SMALL = {
         "augmentation": dict.fromkeys(["rotation", "scaling", "shear", "shift", "elastic"], 0.0),
     },
     "plot": {"dpi": 50, "examples": 5, "units": 16},
+    "page": {"train_images": 200, "validation_images": 60},
 }
 
 
@@ -122,6 +125,13 @@ def write_results(images, labels, predicted, classes, hidden=(), activation="rel
     shape = images.shape[1:][:: -1 if keys.get("transposed") else 1]
     network = multilayer_perceptron([shape[0] * shape[1], *hidden, len(classes)], activation)
     network.initialize(he_normal, np.random.default_rng(0))
+    sizes = {"images": shape[0] * shape[1], "targets": len(classes)}
+    for split, part in itertools.product(("train", "validation"), sizes):
+        array = np.eye(12, sizes[part], dtype=np.float32)[np.arange(12) % len(classes)]
+        files.write_array(paths.PROCESSED / f"{split}_{part}.npy", array.shape, [array])
+    arrays = {path.name: files.digest(path) for path in paths.PROCESSED.glob("*.npy")}
+    inputs = TrainingInputs("Own", classes, shape, False, 0.0, 1.0, arrays)
+    files.write_json(paths.INPUTS, asdict(inputs))
     known = np.zeros((1, *shape), np.uint8) + np.uint8(255) * (np.arange(shape[1]) == 1)
     Model(network, activation, classes, shape, False, 0.0, 1.0, known).save(paths.MODEL)
     scores = {f"{split}_{score}": 0.5 for split in ("train", "validation") for score in ("loss", "accuracy")}

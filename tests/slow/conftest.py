@@ -28,11 +28,13 @@ def mnist(tmp_path_factory):
     for name in ("history.csv", "predictions.csv"):
         shutil.copy(project.ROOT / "reports" / name, root / "reports")
     with contextlib.chdir(root):
-        make_page(test_images=2000)
+        make_page(test_images=2000, train_images=20000, validation_images=5000, seed=0)
     return root
 
 
 @pytest.fixture
 def page(driver, finished):
-    """The page of the fixture's digits, newly opened."""
-    return browser.opened(driver, finished / "reports/index.html")
+    """The page of the fixture's digits, newly opened, without the test image that it opens with."""
+    opened = browser.opened(driver, finished / "reports/index.html")
+    opened.execute_script("pad.clear();")
+    return opened

@@ -118,7 +118,7 @@ def test_the_page_shows_any_network(driver, tmp_path, monkeypatch, hidden, activ
     monkeypatch.chdir(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (6, 12, 9), dtype=np.uint8)
     write_results(images, [0, 1, 2] * 2, [0, 1, 1] * 2, ["c", "<b>&amp;", "</script>"], hidden, activation)
-    make_page(test_images=2)
+    make_page(test_images=2, train_images=9, validation_images=3, seed=0)
     page = opened(driver, tmp_path / INDEX)
     press(page, "2")
     assert "</script>" in text(page, "origin")

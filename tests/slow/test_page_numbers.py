@@ -50,7 +50,7 @@ def test_any_network_computes_what_numpy_computes(page):
     script = """
     const [layers, activation, x] = arguments;
     const own = layers.map(([W, b]) => ({ W: Float32Array.from(W), b: Float32Array.from(b) }));
-    const result = new Network(own, activation).forward(Float32Array.from(x));
+    const result = new TracedNetwork(own, activation).forward(Float32Array.from(x));
     return [result.logits, result.probabilities].map((values) => Array.from(values));
     """
     rng = np.random.default_rng(0)

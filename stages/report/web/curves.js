@@ -91,7 +91,7 @@ byId("curves").append(
     { name: "training", values: scores.train_loss },
     { name: "validation", values: scores.validation_loss },
   ]),
-  chart("Error rate", " %", [
+  chart("Error rate", "%", [
     { name: "training", values: errorRate(scores.train_accuracy) },
     { name: "validation", values: errorRate(scores.validation_accuracy) },
   ]),

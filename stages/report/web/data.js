@@ -3,10 +3,6 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
 function floats(base64) {
   return new Float32Array(bytes(base64).buffer);
 }
@@ -30,9 +26,10 @@ function unpack(packed, count, size) {
 }
 
 const { model, tests } = data;
-const network = new Network(
+const ownNetwork = new TracedNetwork(
   model.layers.map(({ W, b }) => ({ W: floats(W), b: floats(b) })),
   model.activation,
 );
+let network = ownNetwork; // what answers: the pipeline's, or one that was trained in the page
 const images = unpack(bytes(tests.images), tests.index.length, model.rows * model.columns);
 const knownImages = unpack(bytes(data.known.images), data.known.count, model.rows * model.columns); // already deskewed

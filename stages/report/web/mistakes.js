@@ -11,19 +11,20 @@ function thumbnail(n) {
   const [is, answer] = [tests.actual[n], tests.predicted[n]].map((k) => model.classes[k]);
   const wrong = is !== answer;
   const draw = (canvas) => paintInk(canvas, images[n], model.rows, model.columns, model.low, model.high);
-  const caption = element("span", { className: wrong ? "wrong" : "" }, wrong ? `${is} \u2192 ${answer}` : is);
-  const label = `Test image ${tests.index[n]}: ${is}, answer ${answer}, confidence ${percent(tests.confidence[n])}`;
+  const words = `${is}, ${wrong ? `wrong: ${answer}` : "right"}`;
+  const label = `Test image ${tests.index[n]}: ${words}, ${percent(tests.confidence[n])}`;
   const button = element(
     "button",
     { type: "button", title: label, "aria-label": label },
     picture(draw, { "aria-hidden": "true" }),
-    caption,
+    element("span", { textContent: `${words}, ` }),
     element("small", { textContent: percent(tests.confidence[n]) }),
   );
   button.addEventListener("click", () => {
     showTest(n);
-    byId("draw").scrollIntoView();
-    pad.canvas.focus({ preventScroll: true });
+    const see = (place, text) => element("a", { href: `#${place}`, textContent: text });
+    const places = [see("draw", "its answer"), " and ", see("think", "why")];
+    byId("on-canvas").replaceChildren(`Test image ${tests.index[n]} is on the canvas above: see `, ...places, ".");
   });
   return button;
 }

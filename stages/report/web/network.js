@@ -1,86 +1,61 @@
-// The forward pass of stages/nn, and the way back from a class to the neurons and pixels that spoke for and against it.
+// The twin of stages/nn/network.py: layers in a row, on one flat vector of parameters, every W before every b.
 "use strict";
 
-const SLOPE = 0.01; // of leaky ReLU
-
-const ACTIVATIONS = {
-  relu: (z) => z.map((value) => Math.max(value, 0)),
-  leaky_relu: (z) => z.map((value) => (value > 0 ? value : SLOPE * value)),
-  tanh: (z) => z.map(tanh),
-  sigmoid: (z) => z.map((value) => 0.5 * (1 + tanh(0.5 * value))),
-};
-
 class Network {
-  // `layers` have W (inputs x outputs, row after row) and b as Float32Array.
-  constructor(layers, activation) {
-    this.activation = activation;
-    this.layers = layers.map(({ W, b }) => {
-      return { W, b, rounded: rounded(Float64Array.from(W)), inputs: W.length / b.length, outputs: b.length };
-    });
-  }
-
-  // What every layer makes of a prepared image x (Float32Array). `x`, `z` and `y` of a layer are its rounded inputs,
-  // its weighted sums with bias, and its outputs.
-  forward(x) {
-    const trace = [];
-    let y = Float64Array.from(x);
-    this.layers.forEach((layer, n) => {
-      const input = rounded(y);
-      const z = product(input, layer.rounded, layer.inputs).map((sum, j) => sum + layer.b[j]);
-      y = n < this.layers.length - 1 ? ACTIVATIONS[this.activation](z) : z;
-      trace.push({ x: input, z, y });
-    });
-    const probabilities = softmax(y);
-    const answer = probabilities.indexOf(Math.max(...probabilities));
-    return { x, trace, logits: y, probabilities, answer, confidence: probabilities[answer] };
-  }
-
-  // Output k of layer n as a sum: its bias, and input times weight for each input.
-  terms(result, n, k) {
-    const { rounded, b, outputs } = this.layers[n];
-    return { bias: b[k], products: result.trace[n].x.map((value, j) => value * rounded[j * outputs + k]) };
-  }
-
-  // The logit of class k, or the weighted sum of neuron k of layer n, as a sum over pixels and one constant. Exact as
-  // long as the network is linear once it is known which neurons are active; null for tanh and sigmoid in between.
-  pixels(result, n, k) {
-    if (n > 0 && !this.activation.endsWith("relu")) return null;
-    let constant = this.layers[n].b[k];
-    let gradient = column(this.layers[n], k);
-    while (n-- > 0) {
-      const { rounded, b, inputs, outputs } = this.layers[n];
-      const { z } = result.trace[n];
-      const slope = this.activation === "relu" ? 0 : SLOPE;
-      gradient = gradient.map((value, j) => (z[j] > 0 ? value : slope * value));
-      gradient.forEach((value, j) => (constant += value * b[j]));
-      const before = new Float64Array(inputs);
-      for (let i = 0; i < inputs; i++) {
-        for (let j = 0; j < outputs; j++) before[i] += rounded[i * outputs + j] * gradient[j];
-      }
-      gradient = before;
+  constructor(layers) {
+    this.layers = layers;
+    this.dense = layers.filter((layer) => layer instanceof Dense);
+    const weights = this.dense.reduce((sum, { inputs, outputs }) => sum + inputs * outputs, 0);
+    const biases = this.dense.reduce((sum, { outputs }) => sum + outputs, 0);
+    this.theta = new Float32Array(weights + biases);
+    this.grad = new Float32Array(weights + biases);
+    this.weights = weights;
+    let [w, b] = [0, weights];
+    for (const layer of this.dense) {
+      const ends = [w + layer.inputs * layer.outputs, b + layer.outputs];
+      Object.assign(layer, { W: this.theta.subarray(w, ends[0]), dW: this.grad.subarray(w, ends[0]) });
+      Object.assign(layer, { b: this.theta.subarray(b, ends[1]), db: this.grad.subarray(b, ends[1]) });
+      [w, b] = ends;
     }
-    return { constant, products: gradient.map((value, i) => value * result.trace[0].x[i]) };
+  }
+
+  initialize(initializer, rng) {
+    for (const layer of this.dense) layer.W.set(initializer(rng, layer.inputs, layer.outputs));
+  }
+
+  forward(x, rng = null) {
+    for (const layer of this.layers) x = layer.forward(x, rng);
+    return x;
+  }
+
+  // Fills `grad` from dlogits of the last `forward`; with `rng`, gradients are rounded at random.
+  backward(dlogits, rng = null) {
+    let dy = dlogits;
+    for (const layer of [...this.layers].reverse()) {
+      if (layer === this.dense[0]) return layer.gradients(rounded(dy, rng)); // nobody asks for dL/dpixels
+      dy = layer.backward(dy, rng);
+    }
+  }
+
+  // The logits for rows of x, computed in float64, `chunk` rows at a time.
+  predict(x, chunk = 4096) {
+    const D = this.dense[0].inputs;
+    const logits = new Float64Array((x.length / D) * this.dense.at(-1).outputs);
+    for (let start = 0, at = 0; start < x.length; start += chunk * D) {
+      const some = this.forward(new Float64Array(x.subarray(start, start + chunk * D)));
+      logits.set(some, at);
+      at += some.length;
+    }
+    return logits;
   }
 }
 
-// a (N x D) @ b (D x M), row after row, as a Float64Array: matmul() of stages/nn/exact.py, exact if both are rounded.
-function product(a, b, D) {
-  const [N, M] = [a.length / D, b.length / D];
-  const result = new Float64Array(N * M);
-  for (let n = 0; n < N; n++) {
-    for (let start = 0; start < D; start += TERMS) {
-      const piece = new Float64Array(M);
-      for (let i = start; i < Math.min(start + TERMS, D); i++) {
-        const value = a[n * D + i];
-        if (value === 0) continue;
-        for (let j = 0, at = i * M; j < M; j++, at++) piece[j] += value * b[at];
-      }
-      for (let j = 0; j < M; j++) result[n * M + j] += piece[j];
-    }
+// A network with ReLU between dense layers of `sizes`, from the inputs to the classes; its parameters are zero.
+function multilayerPerceptron(sizes, inputDropout = 0) {
+  const layers = inputDropout ? [new Dropout(inputDropout)] : [];
+  for (let n = 1; n < sizes.length; n++) {
+    layers.push(new Dense(sizes[n - 1], sizes[n]));
+    if (n < sizes.length - 1) layers.push(new ReLU());
   }
-  return result;
-}
-
-function column({ rounded, inputs, outputs }, k) {
-  return Float64Array.from({ length: inputs }, (_, j) => rounded[j * outputs + k]);
+  return new Network(layers);
 }

@@ -23,6 +23,7 @@ function update() {
   showAnswer();
   showSteps();
   showThinking();
+  if (run) waiting ??= requestAnimationFrame(showRun);
   clearTimeout(rest);
   rest = setTimeout(() => {
     byId("announcement").textContent = spoken(); // to a screen reader
@@ -30,9 +31,21 @@ function update() {
   }, 300);
 }
 
+// Lets a network answer, and be looked into.
+function useNetwork(other, trainedHere) {
+  network = other;
+  byId("put-back").disabled = !trainedHere;
+  byId("in-use").textContent = trainedHere
+    ? "Draw and Inside the network now use the network that you trained."
+    : "Draw and Inside the network use the pipeline\u2019s network.";
+  showNeurons();
+  update();
+}
+
 // Puts a test image on the canvas; `n` counts the images in the page.
 function showTest(n) {
   chosen = n;
+  byId("truth").value = byId("to").value = tests.actual[n];
   pad.show(images[n]);
 }
 
@@ -174,23 +187,3 @@ document.addEventListener("keydown", (event) => {
   else if (clear) pad.clear();
   else sample(Number(event.key));
 });
-
-const sizes = [network.layers[0].inputs, ...network.layers.map((layer) => layer.outputs)].join("\u2013");
-const right = sum(data.confusion.map((row, k) => row[k]));
-byId("summary").textContent =
-  `${data.title}: a ${sizes} network written in NumPy, that classifies ` +
-  `${((100 * right) / tests.count).toFixed(2)}% of the test images correctly. It runs in this page; nothing is sent anywhere.`;
-byId("digest").textContent = model.sha256;
-byId("exactness").textContent =
-  "The same numbers as NumPy: this page computes in the exact arithmetic of stages/nn/exact.py, so that the logits of " +
-  "an image are those of the Python code for this image alone, bit for bit.";
-const [validation, withheld, wrong, caught] = data.thresholds.validation;
-byId("threshold").textContent = !validation
-  ? "Every image gets an answer: without validation images there is no threshold for \u201cI don\u2019t know\u201d."
-  : `\u201cI don\u2019t know\u201d: below a confidence of ${percent(data.thresholds.confidence)}, or where the most ` +
-    `similar of ${knownImages.length} training images has a cosine with it, both blurred, below ` +
-    `${number(data.thresholds.similarity, 2)}. Both were chosen on the ${validation} validation images: ${withheld} of ` +
-    `their answers are withheld, ${caught} of them wrong; ${wrong - caught} of the ` +
-    `${validation - withheld} others are wrong.`;
-
-update();
