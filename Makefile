@@ -46,7 +46,7 @@ lint: .venv/dev  ## check style (ruff) and types (mypy)
 	ruff format --check .
 	mypy
 
-docs: .venv/installed  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
+docs: .venv/dev  ## write the derived files: docs/rerun.md, params.schema.json, what docs/mathematics.md shows
 	python -m tools.docs
 
 clean:  ## remove the environment (data, models and reports stay)

@@ -70,6 +70,7 @@ def test_what_is_on_the_canvas_is_answered_at_once(page):
 
 def test_digits_of_mnist_are_recognized_and_what_is_no_digit_gets_no_sure_answer(driver, mnist):
     page = opened(driver, mnist / INDEX)
+    page.execute_script("pad.clear();")
     for way, digit in itertools.product([way for way in WAYS if way != "narrow"], DIGITS):
         page.execute_script("pad.strokes = arguments[0]; update();", strokes(digit, way))
         assert text(page, "answer") == digit, way
