@@ -1,6 +1,7 @@
 # `make` alone lists the targets, with the text after ##.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONSAFEPATH  # with it, python -m does not find the modules of this directory
 # uv, if it is there, installs the same packages faster.
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
@@ -85,6 +86,7 @@ repro bench recipes sweep: git
 .PHONY: git
 git: .venv/installed
 	@if git rev-parse --git-dir > /dev/null 2>&1; then ! grep -qs no_scm .dvc/config.local || dvc config --local --unset core.no_scm; \
+	elif LC_ALL=C git rev-parse 2>&1 | grep -A 4 dubious >&2; then exit 1; \
 	else dvc config --local core.no_scm true; echo "Without a Git repository, dvc exp, dvc ... diff, make verify and make test refuse to run"; fi
 
 # With it, DVC's plots need no network. After git, because both write DVC's local configuration.

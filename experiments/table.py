@@ -117,7 +117,7 @@ class Table:
                     self.known[row.key] = row
                     self.others.append(self.line(trial))
                     with self.path.open("a", encoding="utf-8", newline="") as file:
-                        self.writer(file).writerow(self.others[-1])
+                        self.writer(file).writerow(files.cells(self.others[-1]))
                 bar.update()
                 bar.set_postfix(failed=failed)
 
@@ -136,4 +136,4 @@ class Table:
         lines += [line for line in self.others if line["key"] not in keys]
         with files.atomic_write(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             self.writer(file).writeheader()
-            self.writer(file).writerows(lines)
+            self.writer(file).writerows(map(files.cells, lines))

@@ -12,6 +12,11 @@ from stages.pipeline import files, paths, stage
 from stages.pipeline.params import Bins, Threads
 from stages.report import metrics
 
+STUCK = (
+    "The network has hardly learned. Likely causes: train.learning_rate too high or too low, train.dropout too high, "
+    "too few neurons in train.hidden, or several layers of sigmoid; see docs/troubleshooting.md"
+)
+
 
 def evaluate(*, calibration_bins: Bins, blas_threads: Threads) -> None:
     """Write reports/metrics.json, predictions.csv (a row per test image), mistakes.csv and classes.csv."""
@@ -54,6 +59,9 @@ def evaluate(*, calibration_bins: Bins, blas_threads: Threads) -> None:
         ],
     )
     print(f"test accuracy {scores['accuracy']:.4f}: {scores['errors']} of {len(labels)} wrong")
+    actual, guesses = counts.sum(axis=1), counts.sum(axis=0)
+    if correct.sum() < actual.max() + 0.1 * (len(labels) - actual.max()):  # hardly more than the most frequent class
+        print(f"{guesses.max()} of {len(labels)} answers are {model.classes[guesses.argmax()]}. {STUCK}")
 
 
 if __name__ == "__main__":

@@ -59,3 +59,19 @@ def test_a_link_to_an_environment_elsewhere_is_used(made, tmp_path):
 def test_when_the_pinned_dependencies_change_it_is_made_again(made):
     os.utime(made / "requirements.txt", (2**32, 2**32))
     assert AGAIN in dry_run(made)
+
+
+def test_a_repository_of_another_user_is_not_taken_for_none(made):
+    """What Git prints then, and how to allow it."""
+    said = "fatal: detected dubious ownership in repository at 'x'\nTo add an exception, call:\n\n\tgit config x\n"
+    (made / ".venv/bin/git").write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 128\n")
+    (made / ".venv/bin/git").chmod(0o755)
+    done = project.run(made, "make", "git")
+    assert done.returncode != 0
+    assert done.stderr.startswith(said)
+    assert not (made / ".dvc").exists()
+
+
+def test_pythons_safe_path_is_turned_off(made):
+    (made / "Makefile").write_text((made / "Makefile").read_text() + "safe:\n\t@echo [$$PYTHONSAFEPATH]\n")
+    assert project.must(made, "make", "safe", PYTHONSAFEPATH="1") == "[]\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.pipeline import paths
+from stages.pipeline import files, paths
 from stages.validate import STAGES
 from tests.helpers import project
 
@@ -99,6 +99,15 @@ def test_training_that_diverges_writes_nothing(here):
     expected = "the loss is", "at epoch 1, step ", "learning rate 1e+03", "try a smaller learning_rate"
     changes = {"learning_rate": 1000.0, "schedule": "constant", "weight_decay": 1.0}
     refuses(here, "train", *expected, error=FloatingPointError, **changes)
+
+
+def test_a_network_that_knows_one_answer_is_reported_with_likely_causes(here, capsys):
+    run(here, "evaluate")
+    assert "answers are" not in capsys.readouterr().out
+    model = files.read_arrays(paths.MODEL)
+    files.write_arrays(paths.MODEL, {**model, "b2": model["b2"] + 99 * (np.arange(10) == 3).astype(np.float32)})
+    run(here, "evaluate")
+    assert "\n200 of 200 answers are 3. The network has hardly learned. Likely causes: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["evaluate", "plot", "page", "predict"])

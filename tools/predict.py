@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.csv:
             table.writeheader()
         for total, picture in enumerate(read(model, named), 1):
-            table.writerows(predict.rows(picture)) if options.csv else predict.report(picture)
+            table.writerows(map(files.cells, predict.rows(picture))) if options.csv else predict.report(picture)
             problems += bool(picture.problem)
             shown += [picture] if total <= figures.PICTURES else []
         with files.atomic_write(options.figure) as temporary:

@@ -8,13 +8,19 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-import dask
+try:
+    import dask
+except ValueError as error:  # of a file in ~/.config/dask
+    sys.exit(str(error).splitlines()[0])
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
@@ -73,11 +79,21 @@ def local(workers: int) -> LocalCluster:
 def connect(address: str) -> Client:
     """Return a client of a running scheduler."""
     try:
-        check_private(address)
-        return Client(address, timeout=SECONDS)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:  # TypeError, RuntimeError: TLS on one side only
+        check_private(address if "://" in address else f"tcp://{address}")
+        Thread(target=attempt, args=[address, answer := Future[Client]()], daemon=True).start()
+        return answer.result(SECONDS + 1)
+    except Exception as error:  # Dask raises errors of any type on what another server sends
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = "a different kind of server" if isinstance(error, MemoryError) else reason
         raise OSError(f"SCHEDULER={address}: no scheduler answers there, {reason}") from None
+
+
+def attempt(address: str, answer: "Future[Client]") -> None:
+    """Connect, in a thread that can be given up: Dask waits for ever for a server that is silent."""
+    try:
+        answer.set_result(Client(address, timeout=SECONDS))
+    except Exception as error:
+        answer.set_exception(error)
 
 
 def check_private(address: str) -> bool:

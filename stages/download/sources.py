@@ -98,6 +98,8 @@ class Dataset(Strict):
             raise ValueError(f"files must be {', '.join(ROLES)}")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError("classes must be two or more different names")
+        if any(name.splitlines() != [name] for name in self.classes):
+            raise ValueError("a class name must be one line of text")
 
 
 @dataclass

@@ -24,18 +24,18 @@ from stages.pipeline import files
 
 KNOWN = 1000  # training images that new ones are compared with
 ABSTAIN = 0.02  # fraction of the validation images below each threshold
-# The fields of a model file besides the network's own: name, number of dimensions, kinds of numbers.
+# The fields of a model file besides the network's own: name, number of dimensions, type.
 FIELDS = {
-    "activation": (0, "U"),
-    "classes": (1, "U"),
-    "image_shape": (1, "iu"),
-    "deskew": (0, "b"),
-    "mean": (0, "f"),
-    "std": (0, "f"),
-    "known": (3, "u"),
-    "confidence": (0, "f"),
-    "similarity": (0, "f"),
-    "validation": (1, "iu"),
+    "activation": (0, np.str_),
+    "classes": (1, np.str_),
+    "image_shape": (1, np.int64),
+    "deskew": (0, np.bool_),
+    "mean": (0, np.float64),
+    "std": (0, np.float64),
+    "known": (3, np.uint8),
+    "confidence": (0, np.float64),
+    "similarity": (0, np.float64),
+    "validation": (1, np.int64),
 }
 
 
@@ -155,22 +155,22 @@ def load(path: Path | str) -> Model:
 def from_file(saved: Mapping[str, Any]) -> Model:
     """Return the model with these arrays of a model file; ValueError when they are not those of a model."""
     network = from_arrays(saved)
-    for name, (dimensions, kinds) in FIELDS.items():
+    for name, (dimensions, kind) in FIELDS.items():
         if name not in saved:
             raise ValueError(f"has no {name}")
-        if saved[name].ndim != dimensions or saved[name].dtype.kind not in kinds:
+        if saved[name].ndim != dimensions or saved[name].dtype.type is not kind:
             raise ValueError(f"its {name} has shape {saved[name].shape} and type {saved[name].dtype}")
     own = {name: saved[name] if name == "known" else saved[name].tolist() for name in FIELDS}
     shape = own["image_shape"] = tuple(own["image_shape"])
     sizes = network.dense[0].inputs, network.dense[-1].outputs
     if len(shape) != 2 or min(shape) < 1 or (shape[0] * shape[1], len(own["classes"])) != sizes:
         raise ValueError("its layers do not fit its image_shape and classes")
-    if len(set(own["classes"])) != len(own["classes"]):
-        raise ValueError("its classes must be different")
+    if len(set(own["classes"])) != len(own["classes"]) or any(name.splitlines() != [name] for name in own["classes"]):
+        raise ValueError("its classes must be different lines of text")
     if not np.isfinite([own[name] for name in ("mean", "std", "confidence", "similarity")]).all() or own["std"] <= 0:
         raise ValueError("its mean, std, confidence and similarity must be finite, std positive")
-    if own["known"].dtype != np.uint8 or own["known"].shape[1:] != shape or not len(own["known"]):
-        raise ValueError("its known images must be uint8 of its image_shape, one or more")
+    if own["known"].shape[1:] != shape or not len(own["known"]):
+        raise ValueError("its known images must be of its image_shape, one or more")
     if len(own["validation"]) != 4:
         raise ValueError("its validation must be four counts")
     return Model(network, **own)

@@ -118,8 +118,10 @@ def from_arrays(arrays: Mapping[str, Any]) -> Network:
         raise ValueError("its weights are not matrices of float32")
     if str(arrays["activation"]) not in ACTIVATIONS:
         raise ValueError(f"its activation must be one of {', '.join(ACTIVATIONS)}")
-    check_machine()
     sizes = [len(arrays["W1"]), *(arrays[f"b{i}"].size for i in range(1, layers + 1))]
+    if 0 in sizes:
+        raise ValueError("has a layer without units")
+    check_machine()
     network = multilayer_perceptron(sizes, str(arrays["activation"]))
     network.load(arrays)
     return network

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 PLACES = ("data", "models", "reports")  # the directories that stages write to
 REPAIR = "remove it and run `dvc repro`"
 UNFINISHED = ".unfinished"  # the suffix of a file that is being written
+FORMULA = re.compile(r"['=@]|[-+](?!\d*\.?\d+(e[-+]?\d+)?$)")  # but no number
 
 
 @contextmanager
@@ -164,7 +166,12 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]], columns: Seq
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(map(cells, rows))
+
+
+def cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with a ' before each text that a spreadsheet would run as a formula; `read_rows` removes it."""
+    return {name: f"'{value}" if FORMULA.match(str(value)) else value for name, value in row.items()}
 
 
 def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -182,7 +189,7 @@ def read_rows(path: Path | str, columns: Sequence[str] = (), numbers: Sequence[s
                 raise ValueError(f"line {line} lacks one of the columns {', '.join((*columns, *numbers))}")
             if not all(math.isfinite(float(row[name] or 0)) for name in numbers):
                 raise ValueError(f"line {line} has a number that is not finite")
-        return rows
+        return [{name: text.removeprefix("'") for name, text in row.items()} for row in rows]
 
 
 @contextmanager

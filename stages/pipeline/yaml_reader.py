@@ -84,9 +84,13 @@ def load(path: Path) -> tuple[dict[str, Any], Lines]:
 def parse(text: str, name: Path | str) -> tuple[Any, Lines]:
     """Return the value of a YAML text, None if it is empty, and the line of every value in it.
 
-    Raises ValueError, in one line that starts with `name`, for a syntax error, a character that YAML does not have, a
-    key that is given twice or is not text, an alias, a tag, a second document, and more than 20 levels.
+    Raises ValueError, in one line that starts with `name`, for a syntax error, a merge conflict, a character that YAML
+    does not have, a key that is given twice or is not text, an alias, a tag, a second document, and more than 20
+    levels.
     """
+    if mark := re.search("^<{7} ", text, re.MULTILINE):
+        line = text.count("\n", 0, mark.start()) + 1
+        raise ValueError(f"{name} line {line}: a merge conflict; keep one of the two sides and remove the marks")
     try:
         loader = Loader(text)
         return loader.get_single_data(), loader.lines

@@ -251,6 +251,7 @@ def test_a_download_ends_with_the_process_that_started_it(server):
         (Source, ("https://a/b",)),
         (Dataset, ("", "", "", ["0", "1"], {"train_images": FILE}, [])),
         (Dataset, ("", "", "", ["0", "0"], dict.fromkeys(sources.ROLES, FILE), [])),
+        (Dataset, ("", "", "", ["0", "1\r"], dict.fromkeys(sources.ROLES, FILE), [])),
     ],
 )
 def test_a_wrong_entry_is_refused(kind, values):

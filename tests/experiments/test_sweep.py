@@ -181,6 +181,42 @@ def test_a_scheduler_that_does_not_answer_or_is_not_private_is_one_line(lab, mon
     assert line.startswith(f"experiments: SCHEDULER={address}: no scheduler answers there, {reason}")
 
 
+ANSWERS = """
+import socket
+from threading import Thread
+from experiments.cluster import connect
+connect.SECONDS = 0.5
+
+def greet(server, banner):
+    client, _ = server.accept()
+    client.sendall(banner)
+    while client.recv(2**20):
+        pass
+
+for banner in (b"", b"SSH-2.0-OpenSSH_9.2p1"):
+    server = socket.create_server(("127.0.0.1", 0))
+    Thread(target=greet, args=[server, banner], daemon=True).start()
+    try:
+        connect.connect(f"127.0.0.1:{server.getsockname()[1]}")
+    except OSError as error:
+        print(str(error).partition(": no scheduler answers there, ")[2])
+"""
+
+
+def test_a_port_that_is_silent_or_of_another_server_and_a_broken_configuration_are_one_line(tmp_path):
+    """In a process of its own, whose end takes the client that waits for ever."""
+    printed = project.must(project.ROOT, sys.executable, "-c", ANSWERS)
+    assert printed == "TimeoutError\na different kind of server\n"
+    (tmp_path / "broken.yaml").write_text("a: [1\n")
+    done = project.run(
+        project.ROOT, sys.executable, "-c", "import experiments.cluster.connect", DASK_CONFIG=str(tmp_path)
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"A dask config file at '{tmp_path}/broken.yaml' is malformed, original error message:\n",
+    )
+
+
 def test_the_docs_show_the_sweep_that_is_in_the_repository():
     docs = (project.ROOT / "docs/sweeps.md").read_text()
     assert f"```yaml\n{(project.ROOT / SWEEPS / 'first.yaml').read_text()}```" in docs

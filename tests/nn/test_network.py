@@ -90,6 +90,7 @@ def test_a_network_is_rebuilt_from_its_arrays(monkeypatch):
         ({"activation": None}, "has no activation"),
         ({"activation": np.array("cubic")}, "its activation must be one of relu, "),
         ({"arithmetic": np.array("exact")}, "made by version 1 of this project, .* make it again with `dvc repro`"),
+        ({"W1": np.zeros((4, 0), np.float32), "b1": np.zeros(0, np.float32)}, "has a layer without units"),
         ({"W2": np.zeros((3, 2))}, "its weights are not matrices of float32"),
         ({"W1": np.zeros(12, np.float32)}, "its weights are not matrices of float32"),
         ({"W2": np.zeros((2, 2), np.float32)}, r"W2 must be \(3, 2\) finite numbers"),

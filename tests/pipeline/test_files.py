@@ -48,6 +48,15 @@ def test_round_trips(tmp_path):
     assert (tmp_path / "a.csv").read_bytes().startswith(b"a,b\n1,\n")
 
 
+def test_no_cell_of_a_table_is_a_formula_to_a_spreadsheet_and_each_is_read_as_it_was(tmp_path):
+    formulas = ["=1+1", "+", "-", "-2+3", "-b", "@x", "'", "'=1"]
+    others = ["a-b", "1", "-0.5", "+1", "-1e-05", "", "T-shirt/top"]
+    files.write_rows(tmp_path / "a.csv", [{"a": text, "b": -1.5} for text in formulas + others])
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines == ["a,b", *(f"'{text},-1.5" for text in formulas), *(f"{text},-1.5" for text in others)]
+    assert [row["a"] for row in files.read_rows(tmp_path / "a.csv")] == formulas + others
+
+
 def test_the_same_content_gives_the_same_bytes_at_any_time_with_any_python(tmp_path):
     files.write_arrays(tmp_path / "a.npz", {"W": np.arange(5)})
     assert files.digest(tmp_path / "a.npz") == "5ffab57c3291a3a569a551e0c5f34e5f0097f031de557a4783e8c88dbb71bcad"

@@ -67,6 +67,7 @@ HOSTILE = [
     ("train:\n  x: 1\n".encode("utf-16"), "a.yaml line 1: a control character, or not UTF-8"),
     ("train:\n\tx: 1\n", "a.yaml line 2: found character '\\t' that cannot start any token"),
     ("a: 1\n---\nb: 2\n", "a.yaml line 2: a second document (---); remove it"),
+    ("a:\n<<<<<<< HEAD\n  b: 1\n=======\n  b: 2\n>>>>>>> c\n", "a.yaml line 2: a merge conflict; keep one of the two"),
     ("a: [1\n", "a.yaml line 2: expected ',' or ']'"),
     ("a: b: c\n", "a.yaml line 1: mapping values are not allowed here"),
     ("train:\n  seed: 1\n  seed: 2\n", "a.yaml line 3: train.seed is given twice, first on line 2"),

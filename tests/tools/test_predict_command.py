@@ -56,6 +56,12 @@ def test_a_table_for_programs(root, capsys):
     assert (root / "other.png").exists()
 
 
+def test_the_name_of_a_file_is_no_formula_in_a_table(root, capsys):
+    shutil.copy("blank.png", "=1+1.png")
+    run("--csv", "=1+1.png")
+    assert "\n'=1+1.png," in capsys.readouterr().out
+
+
 def test_without_a_model_or_a_picture_it_says_what_to_do(root, capsys):
     assert run() == 2
     assert "make predict IMAGES=" in capsys.readouterr().err
