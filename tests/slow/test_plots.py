@@ -24,6 +24,11 @@ return Array.from(document.querySelectorAll("canvas.marks"), (canvas) => {
   return count;
 });
 """
+# How many pixels of each figure are beyond the right edge of a small window.
+WIDE = """
+document.body.style.width = "400px";
+return Array.from(document.images, (image) => image.getBoundingClientRect().width - 400);
+"""
 
 
 @pytest.fixture
@@ -69,12 +74,15 @@ def test_the_diagrams_are_drawn_and_no_request_leaves(offline):
     with browser.started() as driver:
         requested = opened(driver, page)
         colored = driver.execute_script(COLORED)
+        wide = driver.execute_script(WIDE)
         errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     assert requested[0] == page.as_uri()
     assert {address.split(":")[0] for address in requested} <= {"file", "data"}, requested
     assert len(colored) == len(PLOTS)
     assert min(colored) > 200, colored
     assert errors == []
+    assert len(wide) == 2 * 6
+    assert max(wide) <= 0, "a figure is cut"
 
 
 def test_the_page_replaces_the_network_once_and_leaves_other_settings_alone(copy):
