@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify compare predict test test-all everywhere faults fuzz docs notebook lint bench recipes sweep scheduler worker lock clean
 
 help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ repro: .venv/installed  ## run the pipeline: download, preprocess, train, evalua
 
 verify: .venv/installed  ## after make repro: show which results differ from the recorded ones
 	python -m tools.verify
+
+# With the columns that matter and differ: accuracies, not the rest of the metrics.
+compare: .venv/installed  ## list the experiments, best validation accuracy first
+	@dvc exp show --only-changed --drop '.*/|params.yaml|Created|Executor|.*loss|errors|conf|calib' \
+		--sort-by validation_accuracy --sort-order desc $(OPTIONS)
 
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
 	@python -m tools.predict
