@@ -84,7 +84,8 @@ HASHED = $(COMPILE) --generate-hashes
 lock: .venv/installed
 	command -v uv > /dev/null || $(INSTALL) uv==0.13.9
 	$(HASHED) --output-file requirements.txt
-	$(HASHED) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --constraint requirements.txt --extra dev --extra s3 --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --constraint requirements.txt --extra s3 --output-file requirements-s3.txt
 	$(HASHED) --constraint requirements.txt --extra fuzz --output-file requirements-fuzz.txt
 	$(HASHED) --constraint requirements.txt --extra notebook --output-file requirements-notebook.txt
 	$(COMPILE) --constraint requirements.txt --extra bench --output-file requirements-bench.txt
