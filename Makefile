@@ -6,7 +6,7 @@ unexport PYTHONSAFEPATH  # with it, python -m does not find the modules of this 
 INSTALL = $$(command -v uv > /dev/null && echo uv pip install --python .venv || echo .venv/bin/python -m pip install) --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro verify predict test test-all everywhere faults fuzz docs lint bench recipes sweep scheduler worker lock clean
+.PHONY: help repro verify compare predict test test-all everywhere faults fuzz docs lint bench recipes sweep scheduler worker lock clean
 
 help:  # list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,11 @@ repro: .venv/installed  ## run the pipeline: download, preprocess, train, evalua
 
 verify: .venv/installed  ## after make repro: show which results differ from the recorded ones
 	python -m tools.verify
+
+# With the columns that matter and differ: accuracies, not the rest of the metrics.
+compare: .venv/installed  ## list the experiments, best validation accuracy first
+	@dvc exp show --only-changed --drop '.*/|params.yaml|Created|Executor|.*loss|errors|conf|calib' \
+		--sort-by validation_accuracy --sort-order desc $(OPTIONS)
 
 predict: .venv/installed  ## after make repro: read the digits in your own pictures, IMAGES="photo.jpg scan.png folder/"
 	@python -m tools.predict
@@ -77,7 +82,8 @@ HASHED = $(COMPILE) --generate-hashes
 lock: .venv/installed
 	command -v uv > /dev/null || $(INSTALL) uv==0.13.9
 	$(HASHED) --output-file requirements.txt
-	$(HASHED) --constraint requirements.txt --extra dev --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --constraint requirements.txt --extra dev --extra s3 --extra sweep --output-file requirements-dev.txt
+	$(HASHED) --constraint requirements.txt --extra s3 --output-file requirements-s3.txt
 	$(HASHED) --constraint requirements.txt --extra fuzz --output-file requirements-fuzz.txt
 	$(COMPILE) --constraint requirements.txt --extra bench --output-file requirements-bench.txt
 

@@ -69,6 +69,11 @@ def test_the_entry_that_the_data_sets_page_prints_is_accepted(capsys):
         assert verify(data, File(**file)) == data
 
 
+def test_the_diagram_of_the_stages_is_what_dvc_prints(finished):
+    printed = project.must(finished, "dvc", "dag", "--md").expandtabs(4)
+    assert printed.strip() == f"```mermaid\n{block('docs/rerun.md', 'mermaid')}```"
+
+
 def test_the_tables_of_reruns_are_fresh():
     text = (project.ROOT / "docs/rerun.md").read_text(encoding="utf-8")
     assert rerun.rerun_page(text, project.ROOT) == text, "run `make docs`"

@@ -3,7 +3,7 @@
     python -m tools.plots
 
 DVC's own page loads Vega, which draws the diagrams, from the network. With this one, `dvc plots show` and `diff` work
-offline.
+offline, and figures are as wide as the window at most.
 """
 
 from importlib.resources import files as package_files
@@ -26,7 +26,8 @@ def main() -> None:
         return
     vega = (package_files("js_lib_vega_embed") / VEGA).read_text(encoding="utf-8")
     scripts = f'<meta charset="utf-8">\n    <script>{vega}</script>'
-    files.write_text(PAGE, PAGE_HTML.replace("{scripts}", scripts))
+    style = "<style>\n        img {\n            max-width: 100%;\n        }"
+    files.write_text(PAGE, PAGE_HTML.replace("{scripts}", scripts).replace("<style>", style, 1))
     config = Config.from_cwd()
     if "html_template" not in config["plots"]:
         with config.edit("local") as local:

@@ -31,6 +31,11 @@ return Array.from(document.querySelectorAll("canvas.marks"), (canvas) => {
   return count;
 });
 """
+# How many pixels of each figure are beyond the right edge of a small window.
+WIDE = """
+document.body.style.width = "400px";
+return Array.from(document.images, (image) => image.getBoundingClientRect().width - 400);
+"""
 
 
 def plotted(root):
@@ -48,11 +53,13 @@ def test_the_diagrams_are_drawn_and_no_request_leaves(copy, driver):
     assert sorted(plot["title"]["text"] for plot in plots) == sorted(PLOTS)
     page = browser.opened(driver, path)
     page.execute_async_script(WAIT)
-    requested, colored = browser.requests(page), page.execute_script(COLORED)
+    requested, colored, wide = browser.requests(page), page.execute_script(COLORED), page.execute_script(WIDE)
     assert requested[0] == path.as_uri()
     assert {address.split(":")[0] for address in requested} <= {"file", "data"}, requested
     assert len(colored) == len(PLOTS)
     assert min(colored) > 200, colored
+    assert len(wide) == 6
+    assert max(wide) <= 0, "a figure is cut"
     assert [entry["message"] for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
