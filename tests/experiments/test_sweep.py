@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import threading
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -111,6 +112,27 @@ def test_the_end_of_a_task_is_told_apart():
     assert (row.problem, row.is_lost) == ("lost: OSError, the disk is full", True)
     with pytest.raises(CancelledError):
         dispatch.result(trial, future)
+
+
+def test_a_trial_that_hangs_is_given_to_another_worker_as_well(lab, in_process, monkeypatch, capsys):
+    write(HEAD + "axes: {train.weight_decay: [0.0, 0.001, 0.01, 0.1]}\n")
+    monkeypatch.setattr(dispatch, "PATIENCE", 0.5)
+    monkeypatch.setattr(dispatch, "SLOWER", 0)
+    seen, second, train_and_score = [], threading.Event(), execute.train_and_score
+
+    def hang(trial, *arguments):
+        seen.append(decay := trial.settings["train"]["weight_decay"])
+        if decay == 0 and seen.count(0) == 1:
+            assert second.wait(60)
+        if seen.count(0) == 2:
+            second.set()
+        return train_and_score(trial, *arguments)
+
+    monkeypatch.setattr(execute, "train_and_score", hang)
+    run()
+    assert seen.count(0) == 2
+    assert [line["problem"] for line in table()] == [""] * 4
+    assert "some, train.weight_decay 0.0, seed 0: no result after " in capsys.readouterr().err
 
 
 def test_halving_trains_the_best_ones_for_longer(lab, in_process, capsys):
