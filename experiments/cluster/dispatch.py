@@ -5,11 +5,11 @@ that joins later is used. Workers write nothing but their cache; one process, th
 """
 
 import itertools
+import math
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,7 @@ from stages.pipeline import files, stage
 MODELS = Path("experiments/models")
 TICK = 1.0  # seconds, at most, between two looks at the workers
 RETRIES = 2  # by Dask, of a trial with an error that another attempt may not have
-PATIENCE, SLOWER = 1800.0, 10  # seconds that any trial may take, and times the slowest finished trial per epoch
-
-
-@dataclass
-class Attempt:
-    """A trial that was given to a worker."""
-
-    trial: Trial
-    start: float  # of time.monotonic()
-    late: bool = False  # so another worker gets the trial as well
+PATIENCE, SLOWER = 1800.0, 10  # seconds that any trial may take, and how many times the slowest one's per epoch
 
 
 def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -> Iterator[tuple[Trial, Row, Model]]:
@@ -46,7 +37,7 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
     """
     waiting = {trial.key: trial for trial in trials}
     unfinished = {*waiting}
-    running: dict[Any, Attempt] = {}  # by future
+    running: dict[Any, tuple[Trial, float]] = {}  # with the time of its start, by future
     workers, numbers, slowest = Workers(client), itertools.count(), 0.0  # seconds per epoch
     while unfinished:
         if client.status not in ("running", "connecting"):
@@ -58,12 +49,11 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
             key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
             options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
             future = client.submit(execute, trial, models, trial.key in kept, IDENTITY, **options)
-            running[future] = Attempt(trial, time.monotonic())
+            running[future] = trial, time.monotonic()
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)
         for future in [future for future in running if future.status != "pending"]:
-            attempt = running.pop(future)
-            trial, seconds = attempt.trial, time.monotonic() - attempt.start
+            trial, _ = running.pop(future)
             if trial.key not in unfinished:  # another worker was faster
                 continue
             try:
@@ -71,16 +61,15 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
             except CancelledError:  # the connection was cut, or the scheduler started again
                 waiting[trial.key] = trial
                 continue
-            slowest = max(slowest, seconds / trial.settings["train"]["epochs"])
+            slowest = max(slowest, (row.seconds or 0) / trial.settings["train"]["epochs"])
             yield trial, row, model
             unfinished.discard(trial.key)
             waiting.pop(trial.key, None)
-        for attempt in running.values():
-            trial, seconds = attempt.trial, time.monotonic() - attempt.start
+        for future, (trial, start) in running.items():
             limit = max(PATIENCE, SLOWER * slowest * trial.settings["train"]["epochs"])
-            if seconds > limit and not attempt.late:
-                attempt.late, waiting[trial.key] = True, trial
-                tqdm.write(f"{trial}: no result after {seconds:.0f} s; another worker gets it as well", file=sys.stderr)
+            if time.monotonic() > start + limit and trial.key in unfinished:
+                running[future], waiting[trial.key] = (trial, math.inf), trial
+                tqdm.write(f"{trial}: no result after {limit:.0f} s; another worker gets it as well", file=sys.stderr)
 
 
 def result(trial: Trial, future: Any) -> tuple[Row, Model]:
