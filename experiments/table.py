@@ -87,7 +87,7 @@ class Table:
             if trial.tested or trial.key not in needed:  # one that is tested answers for both
                 needed[trial.key] = trial
         self.write()
-        done = sum(map(self.has, trials))
+        done = len({trial.key for trial in trials if self.has(trial)})
         print(f"{len(needed)} trials to run, {done} done before", flush=True)
         if needed:
             self.follow(list(needed.values()))

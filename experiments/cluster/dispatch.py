@@ -5,6 +5,7 @@ that joins later is used. Workers write nothing but their cache; one process, th
 """
 
 import itertools
+import math
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -25,6 +26,7 @@ from stages.pipeline import files, stage
 MODELS = Path("experiments/models")
 TICK = 1.0  # seconds, at most, between two looks at the workers
 RETRIES = 2  # by Dask, of a trial with an error that another attempt may not have
+PATIENCE, SLOWER = 1800.0, 10  # seconds that any trial may take, and how many times the slowest one's per epoch
 
 
 def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -> Iterator[tuple[Trial, Row, Model]]:
@@ -35,8 +37,8 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
     """
     waiting = {trial.key: trial for trial in trials}
     unfinished = {*waiting}
-    running: dict[Any, Trial] = {}  # by future
-    workers, numbers = Workers(client), itertools.count()
+    running: dict[Any, tuple[Trial, float]] = {}  # with the time of its start, by future
+    workers, numbers, slowest = Workers(client), itertools.count(), 0.0  # seconds per epoch
     while unfinished:
         if client.status not in ("running", "connecting"):
             raise ConnectionError(LOST)
@@ -46,18 +48,28 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
             models = [files.read_arrays(path) for teacher in trial.teachers if (path := model_path(teacher)).exists()]
             key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
             options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
-            running[client.submit(execute, trial, models, trial.key in kept, IDENTITY, **options)] = trial
+            future = client.submit(execute, trial, models, trial.key in kept, IDENTITY, **options)
+            running[future] = trial, time.monotonic()
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)
         for future in [future for future in running if future.status != "pending"]:
-            trial = running.pop(future)
+            trial, _ = running.pop(future)
+            if trial.key not in unfinished:  # another worker was faster
+                continue
             try:
                 row, model = result(trial, future)
             except CancelledError:  # the connection was cut, or the scheduler started again
                 waiting[trial.key] = trial
                 continue
+            slowest = max(slowest, (row.seconds or 0) / trial.settings["train"]["epochs"])
             yield trial, row, model
             unfinished.discard(trial.key)
+            waiting.pop(trial.key, None)
+        for future, (trial, start) in running.items():
+            limit = max(PATIENCE, SLOWER * slowest * trial.settings["train"]["epochs"])
+            if time.monotonic() > start + limit and trial.key in unfinished:
+                running[future], waiting[trial.key] = (trial, math.inf), trial
+                tqdm.write(f"{trial}: no result after {limit:.0f} s; another worker gets it as well", file=sys.stderr)
 
 
 def result(trial: Trial, future: Any) -> tuple[Row, Model]:
@@ -77,13 +89,16 @@ class Workers:
     """The workers of a cluster that have the code of this program."""
 
     def __init__(self, client: Client) -> None:
-        self.client, self.last, self.others = client, -1, set[str]()
+        self.client, self.last, self.others, self.asked = client, -1, set[str](), 0.0
 
     def count(self) -> int:
         """Return how many trials they can run at a time; report changes, and workers that have different code."""
         scheduler = self.client.scheduler
         if self.client.status != "running" or scheduler is None:
             return 0
+        if self.last > 0 and time.monotonic() < self.asked + TICK:
+            return self.last
+        self.asked = time.monotonic()
         try:  # scheduler_info() is emptied by a thread of Dask's now and then
             workers = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
         except OSError:  # the connection has just been cut

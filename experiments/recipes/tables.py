@@ -63,9 +63,9 @@ def tables() -> None:
         style.save(error_by_recipe(drawn), temporary, 130)
 
 
-def gap_to(baseline: dict[int, float], scores: dict[int, float]) -> str:
-    """Return the mean difference in points of the seeds that both have, and its standard error."""
-    gaps = [100 * (score - baseline[seed]) for seed, score in scores.items() if seed in baseline]
+def gap_to(baseline: dict[int, float], scores: dict[int, float], factor: float = 100) -> str:
+    """Return the mean difference of the seeds that both have, and its standard error, in points by default."""
+    gaps = [factor * (score - baseline[seed]) for seed, score in scores.items() if seed in baseline]
     error = statistics.stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else 0.0
     return f"{statistics.fmean(gaps):+.2f} ± {error:.2f}" if len(gaps) > 1 else ""
 

@@ -77,18 +77,19 @@ class Candidate:
     @property
     def scores(self) -> list[float]:
         """What each trial is to minimize, the error in percent or the loss; infinite if it failed."""
-        if self.minimize == "validation_loss":
-            values = [row.validation_loss for row in self.rows]
-        else:
-            values = [None if (a := row.validation_accuracy) is None else round(100 * (1 - a), 4) for row in self.rows]
-        return [
-            math.inf if value is None or row.problem else value for row, value in zip(self.rows, values, strict=True)
-        ]
+        loss = self.minimize == "validation_loss"
+        values = [row.validation_loss if loss else row.validation_accuracy for row in self.rows]
+        return [math.inf if value is None else value if loss else round(100 * (1 - value), 4) for value in values]
 
     @property
     def mean(self) -> float:
         """The mean over the seeds; infinite if one failed."""
         return statistics.fmean(self.scores)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What a figure shows it over: the values of the axes, and the mean seconds."""
+        return self.trials[0].values | {"seconds": statistics.fmean(row.seconds or 0 for row in self.rows)}
 
     def __str__(self) -> str:
         digits = 4 if self.minimize == "validation_loss" else 2

@@ -11,16 +11,18 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import pairwise
+from dataclasses import asdict, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from experiments.command import command
 from experiments.pages import table as markdown
+from experiments.recipes.tables import gap_to
 from experiments.sweeps.plan import Candidate, Plan, load, names, ranked
 from experiments.table import SWEEPS, Table
 from stages.pipeline import files
@@ -28,6 +30,7 @@ from stages.report import style
 
 BEST = 10  # combinations in the table
 ACROSS = 4  # panels in a row of the figure
+MANY = 1000  # combinations; above, the figure shows their density
 METRICS = {"validation_error": "validation error, %", "validation_loss": "validation loss, nats"}
 PAGE = """# Sweep: {name}
 
@@ -53,42 +56,45 @@ def run(plan: Plan) -> None:
     Raises ChildProcessError when trials were lost, so the best combination is unknown, and when all failed.
     """
     if plan.is_old:
-        base = plan.base.name
-        print(f"{base} as it was when the sweep began, in {plan.record}; today's {base} is different")
+        name = plan.base.name
+        print(f"{name} as it was when the sweep began, in {plan.record}; today's {name} is different")
     files.write_json(plan.record, asdict(plan.base))
     table, rungs = Table(SWEEPS / f"{plan.name}.csv", plan.axes), list[list[Candidate]]()
     trials, seeds = plan.trials, plan.sweep.seeds
+    (base,) = plan.rung([replace(plan.base, name=plan.name, tested=False)], plan.rungs[-1])
     for epochs in plan.rungs:
         rung = plan.rung(trials, epochs)
         of_rung = f" for {epochs} epochs" if epochs else ""
         print(f"sweep {plan.name}{of_rung}: {len(rung)} combinations x {seeds} seed{'s' * (seeds != 1)}")
         wanted = [trial for candidate in rung for trial in candidate.trials]
         table.listed += wanted
-        table.run(wanted)
-        for candidate in rung:
+        table.run([*wanted, *base.trials])
+        for candidate in [*rung, base]:
             candidate.rows = [table.known[trial.key] for trial in candidate.trials]
         rungs.append(rung)
         trials = [candidate.trials[0] for candidate in plan.best(rung)]
-    print(write_page(plan, rungs))
+    print(write_page(plan, rungs, base))
     if not math.isfinite(ranked(rung)[0].mean):
         raise ChildProcessError("every combination failed")
 
 
-def write_page(plan: Plan, rungs: Sequence[Sequence[Candidate]]) -> str:
+def write_page(plan: Plan, rungs: Sequence[Sequence[Candidate]], base: Candidate) -> str:
     """Write page and figure of a complete sweep; return what a terminal should show of it."""
     name, seeds, best = plan.name, plan.sweep.seeds, ranked(rungs[-1])
     lines = []
     for candidate in best[:BEST]:
-        seconds = statistics.fmean(row.seconds or 0 for row in candidate.rows)
-        lines.append([*candidate.trials[0].cells.values(), candidate, f"{seconds:.1f}"])
+        lines.append([*candidate.trials[0].cells.values(), candidate, f"{candidate.values['seconds']:.1f}"])
     written = markdown([*plan.axes, METRICS[plan.sweep.minimize], "seconds"], lines)
-    result = f"{written}\n{experiment(plan, best[0].trials[0].settings)}\n"
+    its, base_scores = (dict(enumerate(each.scores)) for each in (best[0], base))
+    gap = gap_to(base_scores, its, 1) if math.isfinite(base.mean + best[0].mean) else ""
+    compared = f"The base, {plan.base.name}: {base}." + f" The best minus the base, seed by seed: {gap}." * bool(gap)
+    result = f"{written}\n{compared}\n\n{experiment(plan, best[0].trials[0].settings)}\n"
     parts = [result, *(correlation(lower, upper) for lower, upper in pairwise(rungs))]
     parts.append(f"With seed 0, the SHA-256 of its weights and biases starts with `{best[0].rows[0].model}`.")
     if failed := sum(bool(row.problem) for rung in rungs for candidate in rung for row in candidate.rows):
         parts.append(f"{failed} trials failed; the column `problem` of the table says why.")
-    if several := [rung for rung in rungs if len(rung) > 1]:
-        style.save(picture(plan, several[-1]), SWEEPS / f"{name}.png", 110)
+    if len(rungs[0]) > 1:
+        style.save(picture(plan, rungs), SWEEPS / f"{name}.png", 110)
         parts.append(f"![Sweep {name}]({name}.png)")
     counts = zip(rungs, plan.rungs, strict=True)
     page = PAGE.format(
@@ -131,28 +137,38 @@ def override(value: Any) -> str:
 
 
 @style.styled
-def picture(plan: Plan, rung: Sequence[Candidate]) -> Figure:
-    """What is minimized, over each axis that has several values, and against seconds."""
-    columns = {axis: [candidate.trials[0].values[axis] for candidate in rung] for axis in plan.sweep.axes}
-    columns = {axis: values for axis, values in columns.items() if len(set(map(str, values))) > 1}
-    columns["seconds"] = [statistics.fmean(row.seconds or 0 for row in candidate.rows) for candidate in rung]
-    scores = np.array([candidate.scores for candidate in rung])
-    scores[~np.isfinite(scores)] = np.nan  # failed: not drawn
-    means, best = scores.mean(axis=1), rung.index(ranked(rung)[0])
-    spread = scores.std(axis=1, ddof=1) if plan.sweep.seeds > 1 else None
-    down = -(-len(columns) // ACROSS)
-    figure = Figure(figsize=(3.2 * min(ACROSS, len(columns)), 2.9 * down))
-    panels = figure.subplots(down, min(ACROSS, len(columns)), sharey=True, squeeze=False).flat
-    for panel, (name, values) in zip(panels, columns.items(), strict=False):
-        numbers = all(type(value) in (int, float) for value in values)
-        x = values if numbers else list(map(str, values))
-        panel.errorbar(x, means, spread, fmt="o", color=style.BLUE, markersize=4, elinewidth=0.8, alpha=0.75)
-        panel.plot(x[best], means[best], "o", color=style.RED, markersize=6)
-        panel.set(xlabel=name, xscale="log" if "log_uniform" in plan.sweep.axes.get(name, ()) else panel.get_xscale())
+def picture(plan: Plan, rungs: Sequence[Sequence[Candidate]]) -> Figure:
+    """What is minimized, over each axis that has several values, and against seconds; failed ones are not drawn."""
+    names = [name for name in rungs[0][0].values if len({str(each.values[name]) for each in rungs[0]}) > 1]
+    rungs = [[candidate for candidate in rung if math.isfinite(candidate.mean)] for rung in rungs]
+    colors = [(style.GRAY, "Greys")] * (len(rungs) - 1) + [(style.BLUE, "Blues")]
+    down, across = -(-len(names) // ACROSS), min(ACROSS, len(names))
+    figure = Figure(figsize=(3.2 * across, 2.9 * down))
+    panels = [*figure.subplots(down, across, sharey=True, squeeze=False).flat]
+    for panel, name in zip(panels, names, strict=False):
+        scale = "log" if "log_uniform" in plan.sweep.axes.get(name, ()) else "linear"
+        values = [[candidate.values[name] for candidate in rung] for rung in rungs]
+        if any(type(value) not in (int, float) for value in chain(*values)):
+            labels = list(dict.fromkeys(map(str, chain(*values))))
+            values = [[labels.index(str(value)) for value in of_rung] for of_rung in values]
+            panel.set_xticks(range(len(labels)), labels, rotation=90 * (len("".join(labels)) > 28))  # do not fit else
+        for x, rung, (color, shades) in zip(values, rungs, colors, strict=True):
+            y = [candidate.mean for candidate in rung]
+            if len(rung) > MANY:
+                panel.hexbin(x, y, gridsize=40, xscale=scale, cmap=shades, bins="log", mincnt=1)
+            else:
+                spread = [statistics.stdev(candidate.scores) for candidate in rung] if plan.sweep.seeds > 1 else None
+                panel.errorbar(x, y, spread, fmt="o", color=color, markersize=4, elinewidth=0.8, alpha=0.75)
+        if y:
+            panel.plot(x[y.index(min(y))], min(y), "o", color=style.RED, markersize=6, zorder=5)
+        panel.set(xlabel=name, xscale=scale)
+        if scale == "log":
+            panel.xaxis.set(major_locator=LogLocator(subs=(1, 3)), major_formatter="{x:g}", minor_locator=NullLocator())
         panel.grid(axis="y", color=style.GRAY, alpha=0.25, linewidth=0.6)
-    for panel in list(panels)[len(columns) :]:
+    for panel in panels[len(names) :]:
         panel.remove()
-    figure.suptitle(f"{plan.name}: {METRICS[plan.sweep.minimize]}, mean ± sd; the best in orange", x=0.01, ha="left")
+    title = f"{plan.name}: {METRICS[plan.sweep.minimize]}, mean ± sd; the best in orange, earlier rungs in gray"
+    figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clusters")]
 SWEEP = """
 about: two short trials, then one that takes a few seconds
 base: default
-axes: {train.epochs: [2, 4, 300]}
+axes: {train.epochs: [2, 8, 300]}
 """
 TABLE = SWEEPS / "some.csv"
 

@@ -2,7 +2,9 @@
 
 import shutil
 import sys
+import threading
 from concurrent.futures import CancelledError
+from itertools import chain, pairwise
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -12,10 +14,12 @@ from distributed.scheduler import KilledWorker
 from scipy.stats import spearmanr
 
 from experiments.cluster import connect, dispatch, execute
+from experiments.pages import mean_and_sd
 from experiments.recipes import resolve
 from experiments.recipes import run as runner
 from experiments.sweeps import plan, sweep
 from experiments.table import RESULTS, SWEEPS, read_lines
+from experiments.trial import Row
 from stages.pipeline import files
 from tests.helpers import project
 
@@ -113,11 +117,32 @@ def test_the_end_of_a_task_is_told_apart():
         dispatch.result(trial, future)
 
 
+def test_a_trial_that_hangs_is_given_to_another_worker_as_well(lab, in_process, monkeypatch, capsys):
+    write(HEAD + "axes: {train.weight_decay: [0.0, 0.0001, 0.001, 0.01]}\n")
+    monkeypatch.setattr(dispatch, "PATIENCE", 0.5)
+    monkeypatch.setattr(dispatch, "SLOWER", 0)
+    seen, second, train_and_score = [], threading.Event(), execute.train_and_score
+
+    def hang(trial, *arguments):
+        seen.append(decay := trial.settings["train"]["weight_decay"])
+        if decay == 0 and seen.count(0) == 1:
+            assert second.wait(60)
+        if seen.count(0) == 2:
+            second.set()
+        return train_and_score(trial, *arguments)
+
+    monkeypatch.setattr(execute, "train_and_score", hang)
+    run()
+    assert seen.count(0) == 2
+    assert [line["problem"] for line in table()] == [""] * 4
+    assert "some, train.weight_decay 0.0, seed 0: no result after " in capsys.readouterr().err
+
+
 def test_halving_trains_the_best_ones_for_longer(lab, in_process, capsys):
     write(SWEEP.replace("seeds: 2", "seeds: 1") + "halving: {rungs: [1, 8], keep: 0.75}\n")
     run()
-    assert "sweep some for 8 epochs: 3 combinations x 1 seed\n3 trials to run" in capsys.readouterr().out
-    assert [row["train.epochs"] for row in table()] == ["1"] * 4 + ["8"] * 3
+    assert "sweep some for 8 epochs: 3 combinations x 1 seed\n" in capsys.readouterr().out
+    assert [row["train.epochs"] for row in table()][:7] == ["1"] * 4 + ["8"] * 3
     short, long = {}, {}
     for row in table():
         (short if row["train.epochs"] == "1" else long)[tuple(row.values())[:2]] = float(row["validation_accuracy"])
@@ -136,12 +161,38 @@ def test_the_page_shows_the_best_and_a_base_that_has_changed_since_is_said(lab, 
     assert f"| {errors[best].mean():.2f} ± {errors[best].std(ddof=1):.2f} |" in first
     assert first in capsys.readouterr().out
     assert f"starts with `{table()[2 * best]['model']}`" in page()
+    gaps = errors[best] - errors[0]  # the base is the first combination
+    compared = f"{mean_and_sd([*errors[0]], 1)}. The best minus the base, seed by seed: {gaps.mean():+.2f} ± "
+    assert f"The base, default: {compared}{gaps.std(ddof=1) / 2**0.5:.2f}." in page()
     assert (SWEEPS / "some.png").stat().st_size > 20_000
     project.set_params(lab, {"train": {"epochs": 9}})
     run()
     out = capsys.readouterr().out
     assert "default as it was when the sweep began, in experiments/sweeps/some.json; today's default is" in out
     assert "0 trials to run" in out
+
+
+def test_a_figure_of_many_is_a_density_with_all_rungs_and_labels_that_do_not_overlap(lab, monkeypatch):
+    rates = "train.learning_rate: {log_uniform: [0.03, 0.3]}, train.weight_decay: {log_uniform: [1e-9, 0.1]}"
+    hidden = "train.hidden: [[1024, 1024, 1024], [512, 512], [256, 256], [16]], train.clip_norm: [null, 1.0]"
+    write(HEAD + f"axes: {{{rates}, {hidden}}}\ntrials: 300\nhalving: {{rungs: [1, 2], keep: 0.1}}\n")
+    of = plan.load("some")
+    rungs = [of.rung(of.trials, 1), of.rung(of.trials[:30], 2)]
+    for n, candidate in enumerate(chain(*rungs)):
+        candidate.rows = [Row("some", 0, "", 0.9 + n / 10_000, seconds=1 + n / 50)]
+    rungs[0][5].rows = [Row("some", 0, "", problem="diverged")]
+    monkeypatch.setattr(sweep, "MANY", 200)
+    figure = sweep.picture(of, rungs)
+    figure.draw_without_rendering()
+    assert [panel.get_xlabel() for panel in figure.axes] == [*of.sweep.axes, "seconds"]
+    for panel in figure.axes:
+        (density, *_) = panel.collections
+        assert density.get_array().sum() == 299
+        points, best = panel.lines
+        assert (len(points.get_ydata()), best.get_ydata()) == (30, [rungs[1][-1].mean])
+        boxes = [label.get_window_extent() for label in panel.get_xticklabels() if label.get_text()]
+        shown = [box for box in boxes if panel.bbox.x0 <= (box.x0 + box.x1) / 2 <= panel.bbox.x1]
+        assert all(one.x1 < other.x0 for one, other in pairwise(shown)), panel.get_xlabel()
 
 
 @pytest.mark.slow
