@@ -1,6 +1,6 @@
 """Download the four original IDX files, and reject any wrong byte."""
 
-from contextlib import suppress
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stages.dataset.records import RAW_FILES, RawDataset
-from stages.download.sources import Dataset, Downloader, File, Source, verify
+from stages.download.sources import Dataset, Downloader, File, Source
 from stages.pipeline import files, params, paths, stage
 
 CATALOG = Path("data/catalog.yaml")
@@ -23,14 +23,22 @@ def fetch(*, dataset: str, directory: Annotated[str | None, Field(min_length=1)]
     downloader = Downloader(print)
     for role, local_name in RAW_FILES.items():
         file = entry.files[role]
-        try:
-            data, origin = cached(file, local_name) or downloader.download(file, sources)
-        except OSError as error:
-            raise OSError(f"{error}\n{OFFLINE}") from None
-        if origin != DOWNLOADS:
-            write(DOWNLOADS / file.sha256, data)
-        write(paths.RAW / local_name, data)
-        print(f"{local_name}: {len(data):,} bytes from {origin}")
+        kept, placed = DOWNLOADS / file.sha256, paths.RAW / local_name
+        origin: Path | Source
+        if is_file(kept, file):
+            origin = DOWNLOADS
+        elif is_file(placed, file):
+            origin = paths.RAW
+            copy(placed, kept)
+        else:
+            try:
+                data, origin = downloader.download(file, sources)
+            except OSError as error:
+                raise OSError(f"{error}\n{OFFLINE}") from None
+            with files.atomic_write(kept) as temporary:
+                temporary.write_bytes(data)
+        copy(kept, placed)
+        print(f"{local_name}: {file.bytes:,} bytes from {origin}")
     sha256 = {local_name: entry.files[role].sha256 for role, local_name in RAW_FILES.items()}
     raw = RawDataset(entry.title, entry.classes, sha256, entry.transposed, entry.first_label)
     files.write_json(paths.DATASET, files.sealed(asdict(raw)))
@@ -44,19 +52,15 @@ def find_dataset(name: str) -> Dataset:
     return catalog[name]
 
 
-def cached(file: File, local_name: str) -> tuple[bytes, Path] | None:
-    """Return the bytes of `file` and where an earlier run left them, or None where they are missing or damaged."""
-    for path in (DOWNLOADS / file.sha256, paths.RAW / local_name):
-        if path.is_file() and path.stat().st_size == file.bytes:
-            with suppress(ValueError):  # then it is downloaded again and replaced
-                return verify(path.read_bytes(), file), path.parent
-    return None
+def is_file(path: Path, file: File) -> bool:
+    """Return True if an earlier run left the bytes of `file` at `path`; memory stays flat."""
+    return path.is_file() and path.stat().st_size == file.bytes and files.digest(path) == file.sha256
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write `data` to a file, whole or not at all."""
-    with files.atomic_write(path) as temporary:
-        temporary.write_bytes(data)
+def copy(old: Path, new: Path) -> None:
+    """Copy a file, whole or not at all."""
+    with files.atomic_write(new) as temporary:
+        shutil.copyfile(old, temporary)
 
 
 if __name__ == "__main__":

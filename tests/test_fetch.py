@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,20 @@ def test_cached_files_are_used_again_and_a_damaged_one_is_replaced(capsys):
     shutil.rmtree("here")
     fetch(dataset="own", directory=None)  # from the files that are in place
     assert written() == CONTENT
+
+
+def test_memory_does_not_grow_with_cached_files():
+    entry = json.loads(CATALOG.read_text())["own"]
+    content = bytes(2**24)
+    entry["files"]["train_images"] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    CATALOG.write_text(json.dumps({"own": entry}))
+    Path("here/train_images.idx").write_bytes(content)
+    fetch(dataset="own", directory=None)
+    tracemalloc.start()
+    fetch(dataset="own", directory=None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(content) / 4
 
 
 def test_a_failure_lists_every_reason_and_a_way_out_and_loses_nothing():

@@ -9,6 +9,7 @@ the rest       the items, big-endian, the last dimension running fastest
 
 import hashlib
 import math
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ MAX_DIMENSIONS = 8
 
 
 def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
-    """Return the array in the IDX file at `path`, read-only.
+    """Return the array in the IDX file at `path`, read-only and memory-mapped: images are read when they are used.
 
     Raises OSError when the file cannot be read, and ValueError when it is not exactly one well-formed IDX array, or
     not the one with this digest.
@@ -28,8 +29,9 @@ def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
         raise FileNotFoundError(f"{path}: not found; run `dvc repro fetch`")
     if not path.is_file():  # checked first: opening a named pipe waits for its other end
         raise ValueError(f"{path}: not a regular file; remove it and run `dvc repro`")
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""  # an empty map is refused
     try:
         if sha256 not in (None, digest):
             raise ValueError(f"SHA-256 is {digest[:12]}..., not {sha256[:12]}...")
@@ -38,7 +40,7 @@ def read(path: Path | str, sha256: str | None = None) -> np.ndarray:
         raise ValueError(f"{path}: {error}; remove it and run `dvc repro`") from None
 
 
-def parse(data: bytes) -> np.ndarray:
+def parse(data: bytes | mmap.mmap) -> np.ndarray:
     """Return the array in the bytes of an IDX file, in the machine's byte order; ValueError unless it is one."""
     if data[:2] != b"\0\0" or len(data) < 4:
         raise ValueError(f"not IDX: starts with {data[:4]!r}, but the first two of four bytes must be 0")
