@@ -19,7 +19,8 @@ def running(root: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if "dvc" in " ".join(process.cmdline()) and Path(process.cwd()).is_relative_to(root):
+            program = [Path(word).name for word in process.cmdline()[:3]]  # python -m dvc, python .../bin/dvc, dvc
+            if "dvc" in program and Path(process.cwd()).is_relative_to(root):
                 found.append(process.pid)
     return found
 

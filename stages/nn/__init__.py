@@ -23,5 +23,5 @@ A network for images x, float32 (N, 784), and targets (N, 10), and one step down
     >>> net.theta -= 0.1 * net.grad
 
 Read it in this order: layers, losses, network, initializers, optimizers, schedules, training; then exact, which makes
-the results the same on every machine, and frequencies, which makes training faster.
+the results the same on every machine, frequencies, which makes training faster, and random, which JavaScript repeats.
 """

@@ -14,7 +14,8 @@ def test_a_torn_lock_stops_dvc_until_it_is_removed(copy):
     lock = copy / ".dvc/tmp/rwlock"
     lock.write_text("")
     assert project.run(copy, "dvc", "repro").returncode != 0
-    with subprocess.Popen([sys.executable, "-c", "input()", "dvc"], cwd=copy, stdin=subprocess.PIPE) as holder:
+    (copy / "dvc").write_text("input()")
+    with subprocess.Popen([sys.executable, "dvc"], cwd=copy, stdin=subprocess.PIPE) as holder:
         must(copy, "python", "-m", "tools.unlock")
         assert lock.exists()
         holder.communicate(b"\n")

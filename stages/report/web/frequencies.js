@@ -3,7 +3,7 @@
 "use strict";
 
 const { lesson } = data;
-const FREQUENCIES = 16;
+const FREQUENCIES = lesson.frequencies;
 const [down, across] = [model.rows, model.columns].map((n) =>
   Array.from({ length: Math.min(n, FREQUENCIES) }, (_, k) =>
     Float64Array.from({ length: n }, (_, i) => Math.sqrt((k ? 2 : 1) / n) * Math.cos((Math.PI / n) * k * (i + 0.5))),

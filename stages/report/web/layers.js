@@ -46,7 +46,7 @@ class Dropout {
   forward(x, rng = null) {
     if (!rng) return x;
     const scale = f(1 / f(1 - this.rate));
-    this.mask = rng.random32(x.length).map((u) => (u >= this.rate ? scale : 0)); // 0 or 1 / (1 - rate)   (N, D)
+    this.mask = rng.random32(x.length).map((u) => (u >= f(this.rate) ? scale : 0)); // 0 or 1 / (1 - rate)   (N, D)
     return x.map((value, i) => value * this.mask[i]);
   }
 

@@ -32,7 +32,7 @@ class TracedNetwork {
     });
     const probabilities = softmax(y);
     const answer = probabilities.indexOf(Math.max(...probabilities));
-    return { x, trace, logits: y, probabilities, answer, confidence: probabilities[answer] };
+    return { trace, logits: y, probabilities, answer, confidence: probabilities[answer] };
   }
 
   // Output k of layer n as a sum: its bias, and input times weight for each input.

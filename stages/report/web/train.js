@@ -37,7 +37,8 @@ function newTrainer(receive) {
 const SHOWN = 64; // hidden neurons, as pictures
 let run = null; // the run that is shown
 let kept = null; // another one, to compare with
-let theta = null; // the weights of `run`
+let runs = 0; // how many there were, which is the number of `run`
+let theta = null; // its weights
 let playing = false;
 let trainer = null;
 let waiting = null; // the next frame, which shows what has come in
@@ -48,12 +49,12 @@ function startAgain() {
   theta = null;
   play(false);
   trainer ??= newTrainer(received);
-  trainer.send({ settings: run.settings });
+  trainer.send({ settings: run.settings, run: ++runs });
   byId("train-link").href = linkTo(run.settings);
 }
 
 function received(report) {
-  if (!run || (report.step > 0 && report.step <= run.step)) return; // of a run that has been replaced
+  if (report.run !== runs) return; // of a run that has been replaced
   run.add(report);
   theta = report.theta;
   if (report.done) play(false);
@@ -74,7 +75,7 @@ function goTo(step) {
 
 function showRun() {
   waiting = null;
-  const { settings, step, last, rate, accuracy, steps } = run;
+  const { settings, step, last, rate, accuracy } = run;
   if (!theta) return;
   const own = parametersOf(theta, settings.hidden);
   showCurves(run, kept);

@@ -28,8 +28,8 @@ class Trainer {
     this.soon = () => port2.postMessage(0);
   }
 
-  // What the page asks for: { lesson }, the images; { settings }, a new network; { steps }, to train up to this step.
-  async receive({ lesson, settings, steps }) {
+  // What the page asks for: { lesson }, the images; { settings, run }, a new network, and its number; { steps }, to train up to this step.
+  async receive({ lesson, settings, run, steps }) {
     if (lesson) {
       const { classes } = lesson;
       this.ready = Promise.all([lesson.train, lesson.validation].map((part) => part && examples(part, lesson)));
@@ -37,14 +37,14 @@ class Trainer {
       Object.assign(this, { classes, D: this.train.x.length / this.train.labels.length });
     }
     await this.ready;
-    if (settings) this.start(settings);
+    if (settings) this.start(settings, run);
     if (steps === undefined || !this.run) return;
     const idle = this.step >= this.until;
     this.until = steps;
     if (idle) this.work();
   }
 
-  start(settings) {
+  start(settings, number) {
     const { seed, hidden, optimizer, momentum, weight_decay, batch_size, epochs } = settings;
     const network = multilayerPerceptron([this.D, hidden, this.classes], settings.input_dropout);
     network.initialize(INITIALIZERS.he_normal, new Hashed(seed, WEIGHTS));
@@ -54,8 +54,8 @@ class Trainer {
     const rng = (epoch) => new Hashed(seed, TRAINING, epoch);
     const direction = chain(optimizer, network.weights, momentum, weight_decay);
     this.run = fit(network, batches, direction, learningRate, { epochs, rng });
-    Object.assign(this, { network, step: 0, until: 0, last: epochs * batches.length });
-    this.report({ losses: [], rate: learningRate(0), steps: batches.length, accuracy: this.accuracy() });
+    Object.assign(this, { network, number, step: 0, until: 0, last: epochs * batches.length });
+    this.report({ losses: [], rate: learningRate(0), accuracy: this.accuracy() });
   }
 
   // Trains until there is news, or nothing more to do.
@@ -76,8 +76,8 @@ class Trainer {
   }
 
   report(news) {
-    const { step, last } = this;
-    this.send({ ...news, step, last, done: step === last, theta: this.network.theta.slice() });
+    const { number: run, step, last } = this;
+    this.send({ ...news, run, step, last, done: step === last, theta: this.network.theta.slice() });
   }
 
   // The fraction of the validation images, or where there are none of the training images, with the right answer.

@@ -40,7 +40,7 @@ function* fit(network, batches, direction, learningRate, { epochs, rng }) {
         const towards = direction(grad, theta);
         for (let i = 0; i < theta.length; i++) theta[i] -= f(f(rate) * towards[i]); // (P,)
       }
-      yield { epoch: number, step: ++step, steps, loss, rate };
+      yield { step: ++step, steps, loss, rate };
       if (!Number.isFinite(loss)) return;
     }
   }
