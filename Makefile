@@ -61,8 +61,8 @@ clean:  ## remove the environment (data, models and reports stay)
 scheduler: .venv/dev  # start a scheduler for sweeps on several machines; `make worker` on each of them (docs/sweeps.md)
 	python -m experiments.cluster.scheduler $(OPTIONS)
 
-worker: .venv/dev  # start a worker per processor core for SCHEDULER=tls://HOST:8786
-	python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers -1 $(OPTIONS)
+worker: .venv/dev  # start a worker per processor core for SCHEDULER=tls://HOST:8786, again whenever it is lost
+	@while python -m experiments.cluster.worker $(SCHEDULER) --nthreads 1 --nworkers -1 $(OPTIONS); [ $$? -lt 2 ]; do sleep 10; done; exit 2
 
 everywhere: .venv/dev  # train on emulated processors and with other versions of NumPy (15 minutes)
 	@python -m tests.exact.everywhere

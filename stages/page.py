@@ -84,7 +84,13 @@ def lesson_data(chosen: lesson.Lesson) -> dict[str, Any]:
         name: {"levels": compress(part.levels), "labels": as_text(part.labels.tobytes())}
         for name, part in parts.items()
     }
-    return {**packed, "frequencies": lesson.FREQUENCIES, "classes": chosen.classes, "unit": chosen.unit, "scale": chosen.scale}
+    return {
+        **packed,
+        "frequencies": lesson.FREQUENCIES,
+        "classes": chosen.classes,
+        "unit": chosen.unit,
+        "scale": chosen.scale,
+    }
 
 
 if __name__ == "__main__":

@@ -75,3 +75,19 @@ def test_a_repository_of_another_user_is_not_taken_for_none(made):
 def test_pythons_safe_path_is_turned_off(made):
     (made / "Makefile").write_text((made / "Makefile").read_text() + "safe:\n\t@echo [$$PYTHONSAFEPATH]\n")
     assert project.must(made, "make", "safe", PYTHONSAFEPATH="1") == "[]\n"
+
+
+def test_workers_start_again_until_they_are_refused(made):
+    """Without a scheduler, or when it is lost, they end with 0 or 1; an address without TLS is refused with 2."""
+    for name, script in {
+        "python": 'echo "$@" >> log; exit $(($(wc -l < log) - 1))',
+        "sleep": "echo $1 >> slept",
+    }.items():
+        path = made / ".venv/bin" / name
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    (made / ".venv/dev").touch()
+    command = ["make", "--old-file", ".venv/dev", "worker", "SCHEDULER=tls://first:8786"]
+    done = subprocess.run(command, cwd=made, capture_output=True, text=True)
+    assert (done.returncode, (made / "slept").read_text()) == (2, "10\n10\n"), done.stderr

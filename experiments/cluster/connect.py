@@ -26,8 +26,7 @@ from distributed import Client, LocalCluster
 
 from experiments.cluster.execute import IDENTITY
 
-LOST = "lost the scheduler; run the same command to resume"
-SECONDS = 8  # until a scheduler counts as unreachable
+SECONDS, RECONNECT = 8, 90  # until a scheduler counts as unreachable: at the start, and when it was lost
 # Dask lets workers return memory to the system at once, and training allocates arrays in each step.
 SETTINGS: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": {},
@@ -50,6 +49,7 @@ def cluster() -> Iterator[Client]:
         raise ValueError(f"WORKERS must be a whole number, got {workers}")
     if address:
         with connect(address) as client:
+            client._timeout = RECONNECT  # Dask has one timeout for both
             yield client
     else:
         with local(int(workers or CPU_COUNT)) as ours, Client(ours) as client:

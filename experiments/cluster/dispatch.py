@@ -17,7 +17,6 @@ from distributed import CancelledError, Client, wait
 from distributed.scheduler import KilledWorker
 from tqdm import tqdm
 
-from experiments.cluster.connect import LOST
 from experiments.cluster.execute import IDENTITY, Model, execute, theta_digest
 from experiments.trial import RETRYABLE, Row, Trial
 from stages.nn.network import from_arrays
@@ -41,7 +40,7 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
     workers, numbers, slowest = Workers(client), itertools.count(), 0.0  # seconds per epoch
     while unfinished:
         if client.status not in ("running", "connecting"):
-            raise ConnectionError(LOST)
+            raise ConnectionError("lost the scheduler; run the same command to resume")
         ready = (trial for trial in waiting.values() if unfinished.isdisjoint(each.key for each in trial.teachers))
         for trial in list(itertools.islice(ready, max(0, workers.count() - len(running)))):
             del waiting[trial.key]

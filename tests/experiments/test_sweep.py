@@ -115,6 +115,8 @@ def test_the_end_of_a_task_is_told_apart():
     assert (row.problem, row.is_lost) == ("lost: OSError, the disk is full", True)
     with pytest.raises(CancelledError):
         dispatch.result(trial, future)
+    with pytest.raises(ConnectionError, match=r"^lost the scheduler; run the same command to resume$"):
+        next(dispatch.run_trials(SimpleNamespace(status="closed"), [trial], []))
 
 
 def test_a_trial_that_hangs_is_given_to_another_worker_as_well(lab, in_process, monkeypatch, capsys):
