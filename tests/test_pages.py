@@ -43,13 +43,16 @@ def test_the_models_readme_lists_every_array_with_its_type(finished):
     assert listed == {name: "text" if array.dtype.kind == "U" else str(array.dtype) for name, array in arrays.items()}
 
 
-def test_the_code_in_the_data_sets_page_writes_idx_files(tmp_path):
-    scope = {}
-    exec(block("docs/datasets.md", "python"), scope)
-    images, labels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.array([0, 7, 3831])
-    for array in (images, images[0, 0], labels.astype(np.int16), labels.astype(np.int32)):
-        scope["write_idx"](tmp_path / "file", array)
-        read = idx.read(tmp_path / "file")
+def test_the_code_in_the_datasets_page_writes_idx_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(block("docs/datasets.md", "python"), {"labels": np.array([0, 7, 255])})
+    assert idx.read("train-labels").tolist() == [0, 7, 255]
+    for array in (
+        np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
+        np.array([0, 3831], "int16"),
+        np.array([-1], "int32"),
+    ):
+        read = idx.parse(project.idx_file(array))
         np.testing.assert_array_equal(read, array)
         assert read.dtype == array.dtype
 

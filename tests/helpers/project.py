@@ -19,6 +19,7 @@ from stages.learning.model import Model
 from stages.nn.initializers import he_normal
 from stages.nn.network import multilayer_perceptron
 from stages.pipeline import files, paths
+from tools.dataset import idx_file
 from tools.docs import rerun
 
 ROOT = Path(__file__).parents[2]
@@ -76,16 +77,6 @@ def make(root):
 def copy(finished, root):
     """Copy a finished run, with DVC's cache and state, to `root`; return that."""
     return shutil.copytree(finished, root, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def idx_file(array):
-    """The bytes of an array of whole numbers in the IDX format."""
-    code = {"u1": 0x08, "i2": 0x0B, "i4": 0x0C}[array.dtype.str[1:]]
-    return (
-        bytes([0, 0, code, array.ndim])
-        + np.array(array.shape, ">u4").tobytes()
-        + array.astype(array.dtype.newbyteorder(">")).tobytes()
-    )
 
 
 def add_photo(path, count=3):
