@@ -9,6 +9,7 @@ import pytest
 
 from stages.dataset import idx
 from stages.download.sources import File, verify
+from stages.learning.model import load
 from stages.pipeline import yaml_reader
 from tests.helpers import project
 from tools.docs import rerun
@@ -32,6 +33,19 @@ def test_the_code_in_the_models_readme_predicts_what_evaluate_predicts(finished)
         first = next(csv.DictReader(file))
     assert name == first["predicted"]
     assert float(confidence) == pytest.approx(float(first["confidence"]), abs=1e-3)
+
+
+def test_the_code_for_other_places_needs_numpy_alone_and_gives_the_same_answers(finished):
+    code = blocks("models/README.md", "python")[1]
+    assert re.findall(r"^(?:import|from) .*", code, re.MULTILINE) == ["import numpy as np"]
+    scope = {}
+    exec(code, scope)
+    images = np.concatenate([idx.read(finished / f"data/raw/{part}-images-idx3-ubyte") for part in ("t10k", "train")])
+    images = np.concatenate([images, images[:9] // 32, images[:1] * 0])  # few shades; nothing
+    names, confidence = scope["classify"](images, np.load(finished / "models/network.npz"))
+    answers = load(finished / "models/network.npz").classify(images)
+    assert names.tolist() == [answer.name for answer in answers]
+    np.testing.assert_allclose(confidence, [answer.confidence for answer in answers], atol=1e-4)
 
 
 def test_the_models_readme_lists_every_array_with_its_type(finished):
