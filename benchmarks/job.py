@@ -68,7 +68,7 @@ def predict(count: int, contender: str, number: int) -> float:
 def prepare(contender: str, number: int) -> float:
     """Return the seconds to prepare an epoch as params.yaml has it: warp, transform, round."""
     settings: Any = params.read(train)
-    read = reader(data(), settings, choose_inputs(data().image_shape, settings["frequencies"]), None)
+    read = reader(data(), settings, choose_inputs(data().image_shape, settings["frequencies"]))
     batches = Batches(len(data().train[0]), settings["batch_size"] or 128, partial(random_stream, 0, ORDER), read)
     return seconds(lambda: deque(batches.epoch(number), maxlen=0))
 

@@ -75,13 +75,12 @@ class Table:
         self.listed: list[Trial] = []  # in the order of the table
 
     def run(self, trials: Sequence[Trial], models: Sequence[Trial] = ()) -> list[Row]:
-        """Run the trials that have no row, the `models` whose files are missing, and teachers; return the rows.
+        """Run the trials that have no row, and the `models` whose files are missing; return the rows.
 
         Raises ChildProcessError when trials were lost; the others are finished then.
         """
         lacking = [trial for trial in trials if not self.has(trial)]
-        teachers = [teacher for trial in lacking for teacher in trial.teachers]
-        lacking += [each for each in [*models, *teachers] if not dispatch.has_model(each, self.known.get(each.key))]
+        lacking += [each for each in models if not dispatch.has_model(each, self.known.get(each.key))]
         needed: dict[str, Trial] = {}
         for trial in lacking:
             if trial.tested or trial.key not in needed:  # one that is tested answers for both
@@ -102,8 +101,7 @@ class Table:
 
     def follow(self, trials: Sequence[Trial]) -> None:
         """Run trials; append their rows and write their models as they come."""
-        taught = {teacher.key for trial in trials for teacher in trial.teachers}
-        kept = {trial.key for trial in trials if self.keep_models or trial.key in taught}
+        kept = {trial.key for trial in trials if self.keep_models}
         failed = 0
         with connect.cluster() as client, tqdm(total=len(trials), unit="trial", disable=None) as bar:
             for trial, row, model in dispatch.run_trials(client, trials, kept):

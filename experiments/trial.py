@@ -29,8 +29,6 @@ class Trial:
     settings: Sections
     data: list[Any]  # the classes of the dataset, and the SHA-256 of its four files
     tested: bool = False  # also scored on the test images
-    teachers: tuple["Trial", ...] = ()  # the mean of their probabilities is the target
-    temperature: float = 1.0  # that softens the teachers
     values: dict[str, Any] = field(default_factory=dict, compare=False)  # of the axes of a sweep
 
     @property
@@ -45,8 +43,7 @@ class Trial:
         Parameters at their neutral value are left out, so a new one changes no key.
         """
         sections = [without_neutral(self.settings[name]) for name in ("preprocess", "train")]
-        taught = [[*(teacher.key for teacher in self.teachers), self.temperature]] if self.teachers else []
-        return digest([BEHAVIOR, self.data, *sections, *taught])
+        return digest([BEHAVIOR, self.data, *sections])
 
     @property
     def cells(self) -> dict[str, Any]:

@@ -30,7 +30,6 @@ SECONDS, RECONNECT = 8, 90  # until a scheduler counts as unreachable: at the st
 # Dask lets workers return memory to the system at once, and training allocates arrays in each step.
 SETTINGS: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": {},
-    "distributed.admin.large-graph-warning-threshold": "1GB",  # teachers' models
 }
 
 

@@ -29,10 +29,9 @@ PATIENCE, SLOWER = 1800.0, 10  # seconds that any trial may take, and how many t
 
 
 def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -> Iterator[tuple[Trial, Row, Model]]:
-    """Yield each trial with its row, and its model if its key is in `kept`. A student waits for its teachers.
+    """Yield each trial with its row, and its model if its key is in `kept`.
 
-    Whoever iterates writes a teacher's model to its place before the next step. Raises ConnectionError when the
-    scheduler is lost.
+    Raises ConnectionError when the scheduler is lost.
     """
     waiting = {trial.key: trial for trial in trials}
     unfinished = {*waiting}
@@ -41,13 +40,11 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
     while unfinished:
         if client.status not in ("running", "connecting"):
             raise ConnectionError("lost the scheduler; run the same command to resume")
-        ready = (trial for trial in waiting.values() if unfinished.isdisjoint(each.key for each in trial.teachers))
-        for trial in list(itertools.islice(ready, max(0, workers.count() - len(running)))):
+        for trial in list(itertools.islice(waiting.values(), max(0, workers.count() - len(running)))):
             del waiting[trial.key]
-            models = [files.read_arrays(path) for teacher in trial.teachers if (path := model_path(teacher)).exists()]
             key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
             options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
-            future = client.submit(execute, trial, models, trial.key in kept, IDENTITY, **options)
+            future = client.submit(execute, trial, trial.key in kept, IDENTITY, **options)
             running[future] = trial, time.monotonic()
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
@@ -28,7 +28,7 @@ from stages.dataset.records import TestInputs, TrainingInputs
 from stages.learning.learn import Data, learn
 from stages.learning.model import new_model
 from stages.nn.losses import softmax
-from stages.nn.network import Network, from_arrays
+from stages.nn.network import Network
 from stages.pipeline import files, stage
 from stages.pipeline.checkpoint import Checkpoint
 from stages.report import metrics
@@ -45,18 +45,16 @@ Model = Mapping[str, Any]  # the arrays of a model file, by name
 Arrays = tuple[TrainingInputs, dict[str, tuple[np.ndarray, np.ndarray]]]  # images (N, D), targets (N, K) by split
 
 
-def execute(trial: Trial, teachers: Sequence[Model], keep_model: bool, identity: str) -> tuple[Row, Model]:
+def execute(trial: Trial, keep_model: bool, identity: str) -> tuple[Row, Model]:
     """Run a trial on a worker; return its row and, if asked, the model. A killed run resumes from its checkpoint.
 
     A problem that any worker would have becomes a row; other errors are raised, and the trial can be retried.
     """
     if identity != IDENTITY:
         raise RuntimeError(f"worker {get_worker().address} has new code; restart it")
-    if len(teachers) < len(trial.teachers):
-        raise RuntimeError("not run, because a teacher failed")
     checkpoint = Checkpoint(CHECKPOINTS / f"{trial.key}.npz", f"{trial.key} {IDENTITY}")
     try:
-        row, model = train_and_score(trial, prepare(trial), teachers, keep_model, checkpoint)
+        row, model = train_and_score(trial, prepare(trial), keep_model, checkpoint)
     except (ValueError, FloatingPointError, MemoryError) as error:
         checkpoint.remove()
         return Row(trial.name, trial.seed, trial.key, problem=" ".join(stage.describe(error).splitlines())), {}
@@ -119,30 +117,19 @@ def make_arrays(directory: Path, trial: Trial) -> None:
 
 
 def train_and_score(
-    trial: Trial,
-    arrays: Arrays,
-    teachers: Sequence[Model] = (),
-    keep_model: bool = True,
-    checkpoint: Checkpoint | None = None,
+    trial: Trial, arrays: Arrays, keep_model: bool = True, checkpoint: Checkpoint | None = None
 ) -> tuple[Row, Model]:
     """Return the row and, if asked, the model of a trial. With a checkpoint, training resumes to the same bytes.
 
-    With teachers, the targets are the mean of their probabilities, softened by a temperature, for each image as the
-    network sees it (Hinton, Vinyals and Dean, 2015). Test images are scored only if the trial is `tested`.
+    Test images are scored only if the trial is `tested`.
     """
     inputs, splits = arrays
     settings: Any = trial.settings["train"]
     data = Data(splits["train"], splits["validation"], inputs.image_shape)
-    networks = [from_arrays(teacher) for teacher in teachers]
-
-    def soften(images: np.ndarray) -> np.ndarray:
-        answers = [softmax(each.predict(images, np.float32) / trial.temperature) for each in networks]
-        return np.asarray(np.mean(answers, axis=0, dtype=np.float32))
-
     state = checkpoint.load() if checkpoint else None
     start = time.perf_counter() - (float(state["seconds"]) if state else 0.0)
     with threadpool_limits(settings["blas_threads"], user_api="blas"):
-        for trained in learn(data, settings, teacher=soften if networks else None, state=state):
+        for trained in learn(data, settings, state=state):
             seconds = time.perf_counter() - start
             if checkpoint and trained.row["epoch"] < settings["epochs"]:
                 checkpoint.save({**trained.state, "seconds": seconds})

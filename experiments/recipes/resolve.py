@@ -23,16 +23,6 @@ SECTIONS: dict[str, Callable[..., None]] = {"fetch": fetch, "preprocess": prepro
 
 
 @dataclass(frozen=True)
-class Teachers:
-    """Networks whose mean probabilities, softened by a temperature, are the targets."""
-
-    recipes: Annotated[list[str], Field(min_length=1)]
-    temperature: Annotated[float, Field(gt=0)]
-    seeds: Annotated[int, Field(ge=1)] = 1  # of each recipe
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
-
-
-@dataclass(frozen=True)
 class Recipe:
     """An entry of recipes.yaml, which says what each field means."""
 
@@ -40,7 +30,6 @@ class Recipe:
     base: str | None = None
     goal: float | None = None
     change: dict[Literal["fetch", "preprocess", "train"], dict[str, Any]] = field(default_factory=dict)
-    teachers: Teachers | None = None
     seeds: Annotated[int, Field(ge=1, le=1000)] = 10
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
 
@@ -67,17 +56,14 @@ def load(names: Collection[str] = ()) -> tuple[dict[str, Recipe], list[Trial]]:
         changed = merge(merge(defaults, base.change), recipe.change)
         sections, found = check_settings(changed, (name, "change"), RECIPES, lines)
         problems.extend(found)
-        taught = recipe.teachers or base.teachers or Teachers([], 1.0)
-        firsts = [first for teacher in taught.recipes if (first := resolve(teacher))]
-        if found or len(firsts) < len(taught.recipes):
+        if found:
             return None
         try:
             data = identify(sections["fetch"]["dataset"])
         except ValueError as error:
             problems.append(f"{name}: {error}")
             return None
-        teachers = tuple(with_seed(first, seed) for first in firsts for seed in range(taught.seeds))
-        return with_seed(Trial(name, sections, data, not recipe.base, teachers, taught.temperature), 0)
+        return with_seed(Trial(name, sections, data, not recipe.base), 0)
 
     trials = [trial for name in recipes if not names or name in names if (trial := resolve(name))]
     if problems:
@@ -108,9 +94,6 @@ def check_recipes(recipes: dict[str, Recipe], lines: Lines) -> list[str]:
             report(f"must be a recipe that has no base, got {recipe.base}", name, "base")
         if "seed" in recipe.change.get("train", {}):
             report("unknown; `seeds` of the recipe sets how many seeds are run", name, "change", "train", "seed")
-        for teacher in recipe.teachers.recipes if recipe.teachers else ():
-            if teacher not in recipes or recipes[teacher].base or recipes[teacher].teachers:
-                report(f"must be recipes that have no base and no teachers, got {teacher}", name, "teachers", "recipes")
     return problems
 
 

@@ -4,8 +4,7 @@
     python -m experiments.recipes.run quick default   those of these
 
 Each finished trial is written at once: an interrupted run loses the trials that were running, and the next one does the
-rest. A student waits for its teachers, which are trained again where their model files are missing. An ablation that a
-sweep has run is not run again.
+rest. An ablation that a sweep has run is not run again.
 """
 
 import sys

@@ -88,7 +88,7 @@ def write_page(plan: Plan, rungs: Sequence[Sequence[Candidate]], base: Candidate
     its, base_scores = (dict(enumerate(each.scores)) for each in (best[0], base))
     gap = gap_to(base_scores, its, 1) if math.isfinite(base.mean + best[0].mean) else ""
     compared = f"The base, {plan.base.name}: {base}." + f" The best minus the base, seed by seed: {gap}." * bool(gap)
-    result = f"{written}\n{compared}\n\n{experiment(plan, best[0].trials[0].settings)}\n"
+    result = f"{written}\n{compared}\n\n{experiment(best[0].trials[0].settings)}\n"
     parts = [result, *(correlation(lower, upper) for lower, upper in pairwise(rungs))]
     parts.append(f"With seed 0, the SHA-256 of its weights and biases starts with `{best[0].rows[0].model}`.")
     if failed := sum(bool(row.problem) for rung in rungs for candidate in rung for row in candidate.rows):
@@ -121,10 +121,8 @@ def correlation(lower: Sequence[Candidate], upper: Sequence[Candidate]) -> str:
     return f"Rank correlation (Spearman, 1904) of {epochs} epochs: {rho}, from {len(pairs)} combinations."
 
 
-def experiment(plan: Plan, settings: dict[str, Any]) -> str:
+def experiment(settings: dict[str, Any]) -> str:
     """Return the command that runs a trial as an experiment of DVC, whatever params.yaml says by then."""
-    if plan.base.teachers:
-        return f"The pipeline cannot run it: {plan.base.name} has teachers."
     sections = (f"-S '{name}={override(values)}'" for name, values in settings.items())
     return f"As an experiment of DVC:\n\n```\ndvc exp run {' '.join(sections)}\n```"
 

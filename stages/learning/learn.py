@@ -26,8 +26,6 @@ MAX_PARAMETERS = 2**28  # 1 GiB; training needs about six times as much
 TRAIN_SAMPLE = 5000  # training images to measure the training accuracy on where there is no validation split
 WEIGHTS, ORDER, TRAINING, AUGMENTATION = 1, 2, 3, 4  # one random stream per purpose
 
-Teacher = Callable[[np.ndarray], np.ndarray]  # gives targets (n, K) for images (n, D)
-
 
 @dataclass(frozen=True)
 class Data:
@@ -58,14 +56,11 @@ class Trained:
         return network
 
 
-def learn(
-    data: Data, settings: Settings, *, teacher: Teacher | None = None, state: Mapping[str, np.ndarray] | None = None
-) -> Iterator[Trained]:
+def learn(data: Data, settings: Settings, *, state: Mapping[str, np.ndarray] | None = None) -> Iterator[Trained]:
     """Train a network on `data`; yield it after each epoch. Reads and writes no file.
 
-    A `teacher` gives the targets for images as the network sees them, in place of the labels. With the `state` of an
-    earlier epoch, training resumes after it, to the same bytes. Raises ValueError when settings and data do not fit,
-    FloatingPointError when training diverges, ArithmeticError where this machine is not exact.
+    With the `state` of an earlier epoch, training resumes after it, to the same bytes. Raises ValueError when settings
+    and data do not fit, FloatingPointError when training diverges, ArithmeticError where this machine is not exact.
     """
     (images, targets), stream = data.train, partial(random_stream, settings["seed"])
     batch_size = settings["batch_size"] or len(images)
@@ -90,7 +85,7 @@ def learn(
     scored = {name: (in_chunks(inputs.transform, x), y) for name, (x, y) in scored.items()}
     for epoch in fit(
         network,
-        Batches(len(images), batch_size, partial(stream, ORDER), reader(data, settings, inputs, teacher)),
+        Batches(len(images), batch_size, partial(stream, ORDER), reader(data, settings, inputs)),
         direction,
         lambda progress: peak * schedule(progress),
         epochs=settings["epochs"],
@@ -126,22 +121,16 @@ def untrained(data: Data, settings: Settings, inputs: Inputs) -> Network:
     return network
 
 
-def reader(
-    data: Data, settings: Settings, inputs: Inputs, teacher: Teacher | None
-) -> Callable[[np.ndarray, int, int], Split]:
-    """Return what prepares a block of minibatches: warp, answer, transform, round.
+def reader(data: Data, settings: Settings, inputs: Inputs) -> Callable[[np.ndarray, int, int], Split]:
+    """Return what prepares a block of minibatches: warp, transform, round.
 
     It takes the numbers of the examples (n,), of the epoch and of the block.
     """
     (images, labels), warps = data.train, settings["augmentation"]
-    resolution = data.image_shape if teacher else inputs.resolution
-    warp = Augmentation(data.image_shape, **warps, resolution=resolution) if warps else None
+    warp = Augmentation(data.image_shape, **warps, resolution=inputs.resolution) if warps else None
 
     def read(rows: np.ndarray, epoch: int, block: int) -> Split:
         rng = random_stream(settings["seed"], AUGMENTATION, epoch, block)
-        if teacher:
-            x = warp(images, rng, rows) if warp else images[rows]
-            return rounded(inputs.transform(x)), teacher(x)
         x = warp(images, rng, rows, inputs.transform) if warp else inputs.transform(images[rows])
         return rounded(x), smooth_labels(labels[rows], settings["label_smoothing"])
 

@@ -23,13 +23,9 @@ default:
   about: as it is
   goal: 12.5
   seeds: 2
-teacher:
-  about: teaches
+wide:
+  about: wide, on all images
   change: {preprocess: {validation_size: 0}, train: {hidden: [32]}}
-  seeds: 1
-student:
-  about: learns
-  teachers: {recipes: [teacher], seeds: 2, temperature: 2.0}
   seeds: 1
 no-decay:
   about: no weight decay

@@ -15,13 +15,11 @@ from tests.helpers import project
 
 def test_every_recipe_has_its_seeds_in_the_order_of_the_file(lab):
     _, trials = resolve.load()
-    names = ["default, seed 0", "default, seed 1", "teacher, seed 0", "student, seed 0"]
-    assert list(map(str, trials)) == [*names, "no-decay, seed 0", "no-decay, seed 1"]
+    names = ["default, seed 0", "default, seed 1", "wide, seed 0", "no-decay, seed 0", "no-decay, seed 1"]
+    assert list(map(str, trials)) == names
     assert len({trial.key for trial in trials}) == len(trials)
-    assert [trial.tested for trial in trials] == [True] * 4 + [False] * 2
-    assert [teacher.seed for teacher in trials[3].teachers] == [0, 1]
-    assert trials[3].teachers[0] == trials[2]
-    assert resolve.load(["student"])[1] == [trials[3]]
+    assert [trial.tested for trial in trials] == [True] * 3 + [False] * 2
+    assert resolve.load(["wide"])[1] == [trials[2]]
     entry = load(Path("data/catalog.yaml"))[0]["drawn"]
     assert trials[0].data == [entry["classes"], [entry["files"][role]["sha256"] for role in project.ROLES]]
     project.set_params(lab, {"train": {"epochs": "none", "seed": -1}})
@@ -50,16 +48,13 @@ none: {{about: "", seeds: 1, base: default, change: {{train: {{augmentation: nul
     [
         (
             """
-student: {about: "", teachers: {recipes: [nobody], temperature: 2.0}, change: {train: {seed: 4}}}
-pupil: {about: "", teachers: {recipes: [student], temperature: 2.0}}
-first: {about: "", base: student}
+some: {about: "", change: {train: {seed: 4}}}
+first: {about: "", base: some}
 second: {about: "", base: first}
 """,
             [
-                "student.change.train.seed: unknown; `seeds` of the recipe sets how many seeds are run (F line 2)",
-                "student.teachers.recipes: must be recipes that have no base and no teachers, got nobody (F line 2)",
-                "pupil.teachers.recipes: must be recipes that have no base and no teachers, got student (F line 3)",
-                "second.base: must be a recipe that has no base, got first (F line 5)",
+                "some.change.train.seed: unknown; `seeds` of the recipe sets how many seeds are run (F line 2)",
+                "second.base: must be a recipe that has no base, got first (F line 4)",
             ],
         ),
         (

@@ -50,10 +50,9 @@ def no_cluster(monkeypatch):
 
 def test_a_run_does_all_that_is_missing_and_the_next_one_nothing(lab, in_process, request):
     run()
-    everything = [("default", 0), ("default", 1), ("teacher", 0), ("student", 0), ("no-decay", 0), ("no-decay", 1)]
-    assert names() == [*everything, ("teacher", 1)]  # the student has two teachers
+    assert names() == [("default", 0), ("default", 1), ("wide", 0), ("no-decay", 0), ("no-decay", 1)]
     assert rows()[0].test_accuracy == files.read_json("reports/metrics.json")["accuracy"]
-    assert rows()[4].test_accuracy is None
+    assert rows()[3].test_accuracy is None
     before = RESULTS.read_bytes()
     request.getfixturevalue("no_cluster")
     run()
@@ -97,19 +96,12 @@ def test_a_recipe_and_an_ablation_alike_are_one_trial(lab, in_process, capsys):
     assert rows()[2].test_accuracy is not None
 
 
-def test_a_teacher_that_fails_costs_its_students(lab, in_process, capsys, monkeypatch):
-    write_recipes("""
-teacher: {about: "", change: {train: {learning_rate: 1000.0, schedule: constant}}, seeds: 1}
-student: {about: "", teachers: {recipes: [teacher], temperature: 2.0}, seeds: 1}
-default: {about: "", seeds: 1}
-""")
-    monkeypatch.setattr(dispatch, "RETRIES", 0)
-    with pytest.raises(ChildProcessError, match=r"^1 of 3 trials were lost; run the same command to try them again$"):
-        run()
-    assert "student, seed 0: lost: RuntimeError, not run, because a teacher failed" in capsys.readouterr().err
-    assert names() == [("teacher", 0), ("default", 0)]
-    with pytest.raises(ChildProcessError, match=r"^1 of 1 trials failed; their rows in .*results\.csv say why$"):
-        run("teacher")
+def test_a_trial_that_fails_is_a_row_and_an_error_each_time(lab, in_process):
+    write_recipes('bad: {about: "", change: {train: {learning_rate: 1000.0, schedule: constant}}, seeds: 1}\n')
+    for _ in range(2):
+        with pytest.raises(ChildProcessError, match=r"^1 of 1 trials failed; their rows in .*results\.csv say why$"):
+            run()
+    assert names() == [("bad", 0)]
 
 
 def test_data_that_cannot_be_had_costs_its_own_trials(lab, in_process, capsys):
@@ -124,18 +116,18 @@ def test_data_that_cannot_be_had_costs_its_own_trials(lab, in_process, capsys):
     assert names() == [("default", 0)]
 
 
-def test_a_teacher_whose_model_is_missing_or_not_its_own_is_trained_again(lab, in_process, capsys):
-    run("student")
-    before, teachers = results(), resolve.load(["student"])[1][0].teachers
-    paths = [dispatch.model_path(teacher) for teacher in teachers]
-    models = [path.read_bytes() for path in paths]
+def test_a_model_that_is_missing_or_not_its_own_is_made_again(lab, in_process, capsys):
+    trials = resolve.load(["default"])[1]
+    paths = [dispatch.model_path(trial) for trial in trials]
+    runner.run(trials, trials)
+    before, models = results(), [path.read_bytes() for path in paths]
     paths[0].unlink()
     paths[1].write_bytes(models[0])  # of another seed
-    head, first, student, second = RESULTS.read_text().splitlines(keepends=True)
-    RESULTS.write_text(head + first + second + student[:-20])  # half a line, as a kill may leave it
-    assert len(rows()) == 2
-    run("student")
-    assert "3 trials to run, 0 done before" in capsys.readouterr().out
+    head, first, second = RESULTS.read_text().splitlines(keepends=True)
+    RESULTS.write_text(head + first + second[:-20])  # half a line, as a kill may leave it
+    assert len(rows()) == 1
+    runner.run(trials, trials)
+    assert "2 trials to run, 1 done before" in capsys.readouterr().out
     assert [path.read_bytes() for path in paths] == models
     assert results() == before
 

@@ -10,6 +10,7 @@ from experiments.cluster import execute
 from experiments.cluster.execute import IDENTITY, train_and_score, views
 from experiments.recipes import resolve
 from experiments.trial import Trial, code_digest
+from stages.nn.network import from_arrays
 from stages.pipeline import files
 
 
@@ -33,12 +34,9 @@ def test_the_key_depends_on_what_is_computed_and_on_nothing_else(monkeypatch):
         replace(trial, name="other", tested=True, values={"a": 1}),
     ]
     assert {each.key for each in same} == {trial.key}
-    taught = replace(trial, teachers=(trial,))
     different = [
         trial,
-        taught,
-        replace(taught, temperature=2.0),
-        replace(taught, teachers=(changed("train", seed=1),)),
+        changed("train", seed=1),
         replace(trial, data=["1", "abc"]),
         changed("train", epochs=4),
         changed("preprocess", deskew=False),
@@ -55,23 +53,13 @@ def test_a_recipe_that_changes_nothing_is_the_pipeline_to_the_last_bit(lab):
     row, model = train_and_score(*prepared("default"))
     files.write_arrays("network.npz", model)
     assert Path("network.npz").read_bytes() == Path("models/network.npz").read_bytes()
-    assert row.model == execute.theta_digest(execute.from_arrays(model))
+    assert row.model == execute.theta_digest(from_arrays(model))
     assert row.test_accuracy == files.read_json("reports/metrics.json")["accuracy"]
     assert row.validation_accuracy == files.read_json("reports/validation.json")["validation_accuracy"]
     assert 0 < row.tta_accuracy <= 1
     assert 0 < row.seconds < 60
     seed = resolve.load(["default"])[1][1]
     assert not np.array_equal(train_and_score(seed, execute.prepare(seed))[1]["W1"], model["W1"])
-
-
-def test_a_student_learns_from_the_mean_of_its_teachers_and_not_from_labels(lab):
-    student, arrays = prepared("student")
-    one, two = (train_and_score(teacher, execute.prepare(teacher))[1] for teacher in student.teachers)
-    softer = replace(student, temperature=3.0)
-    ways = [(student, [one, two]), (student, []), (student, [one]), (softer, [one, two]), (student, [one, one])]
-    networks = [train_and_score(trial, arrays, taught)[1]["W1"].tobytes() for trial, taught in ways]
-    assert networks[2] == networks[4]
-    assert len(set(networks)) == 4
 
 
 @pytest.mark.parametrize("name", ["train_images.npy", "test_targets.npy", "inputs.json"])
@@ -84,7 +72,7 @@ def test_damaged_arrays_are_made_again(lab, name):
         path.write_bytes(content[:-200] + bytes([content[-200] ^ 1]) + content[-199:])
     (execute.CACHE / "tmpabc").mkdir()  # left by a run that was killed
     execute.prepare(trial)
-    assert sum(path.read_bytes() == content for path, content in before.items()) == 1  # the other is of the teacher
+    assert sum(path.read_bytes() == content for path, content in before.items()) == 1  # the other is of `wide`
     assert not list(execute.CACHE.glob("tmp*"))
 
 
@@ -101,7 +89,7 @@ def test_the_cache_is_of_one_variant_of_the_data_and_one_of_the_code(lab):
     def directories():
         return {path.name for path in execute.CACHE.iterdir() if path.is_dir()}
 
-    for name in ("default", "no-decay", "teacher"):
+    for name in ("default", "no-decay", "wide"):
         prepared(name)
     before = directories()
     assert len(before) == 2
@@ -115,8 +103,8 @@ def test_a_worker_with_other_code_does_nothing(lab, monkeypatch):
     trial, _ = prepared("default")
     monkeypatch.setattr(execute, "get_worker", lambda: type("Worker", (), {"address": "here", "name": "one"}))
     with pytest.raises(RuntimeError, match=r"^worker here has new code; restart it$"):
-        execute.execute(trial, [], True, IDENTITY + "x")
-    assert execute.execute(trial, [], False, IDENTITY)[1] == {}
+        execute.execute(trial, True, IDENTITY + "x")
+    assert execute.execute(trial, False, IDENTITY)[1] == {}
     before = IDENTITY.split("-")[1]
     for path in ("experiments/cluster/execute.py", "stages/pipeline/files.py", "stages/nn/layers.py"):
         Path(path).write_text(Path(path).read_text() + "# A comment.\n")

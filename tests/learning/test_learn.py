@@ -42,8 +42,8 @@ CHANGES = {
 }
 
 
-def last(data=DATA, *, teacher=None, state=None, **changes):
-    *_, trained = learn(data, {**SETTINGS, **changes}, teacher=teacher, state=state)
+def last(data=DATA, *, state=None, **changes):
+    *_, trained = learn(data, {**SETTINGS, **changes}, state=state)
     return trained
 
 
@@ -86,16 +86,6 @@ def test_it_resumes_to_the_same_bytes():
     for _, state, _ in epochs[:-1]:
         resumed = last(**options, state=state)
         assert (resumed.row, resumed.network.theta.tobytes()) == (epochs[-1][0], epochs[-1][2])
-
-
-@pytest.mark.parametrize("augmentation", [None, WARPS])
-def test_targets_can_come_from_a_teacher(augmentation):
-    def teacher(x):
-        return np.roll(np.eye(3, dtype=np.float32)[np.argmax(x[:, :3], axis=1)], 1, axis=1)
-
-    taught = last(teacher=teacher, epochs=20, augmentation=augmentation).on_pixels(SETTINGS)
-    answers = taught.predict(IMAGES).argmax(axis=1)
-    assert np.mean(answers == teacher(IMAGES).argmax(axis=1)) > (0.6 if augmentation else 0.8)
 
 
 @pytest.mark.parametrize("hidden", [[], [8], [8, 6]], ids=str)
