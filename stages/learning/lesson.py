@@ -71,7 +71,9 @@ def choose(train: Split, validation: Split, counts: tuple[int, int], shape: tupl
         (_, K), labels = targets.shape, targets.argmax(axis=1)
         rows = [rng.permutation(np.flatnonzero(labels == k))[: -(-count // K)] for k in range(K)]
         order = np.sort(np.concatenate(rows))
-        parts = [waves.transform(images[order[some]].astype(np.float64)) for some in chunks(len(order), len(images[0]))]
+        parts = [
+            waves.transform(images[order[some]].astype(np.float64)) for some in chunks(len(order), images.shape[1])
+        ]
         chosen.append((np.concatenate([np.empty((0, waves.F)), *parts]), labels[order].astype(np.uint8)))
     unit = ldexp(1.0, frexp(np.abs(chosen[0][0]).max())[1] - BITS)
     examples = [Examples(np.rint(np.clip(x / unit, -127, 127)).astype(np.int8), labels) for x, labels in chosen]

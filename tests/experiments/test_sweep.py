@@ -20,6 +20,7 @@ from experiments.recipes import run as runner
 from experiments.sweeps import plan, sweep
 from experiments.table import RESULTS, SWEEPS, read_lines
 from experiments.trial import Row
+from stages.nn.network import from_arrays
 from stages.pipeline import files
 from tests.helpers import project
 
@@ -209,7 +210,7 @@ def test_the_best_one_becomes_an_experiment_of_dvc_with_the_same_network(copy, m
     project.set_params(copy, {"train": {"epochs": 3, "momentum": 0.5}})  # the command does not depend on it
     identity = "-c user.name=Test -c user.email=test@example.com"
     project.must(copy, "sh", "-c", f"git add --all && git {identity} commit --quiet --message start && {command}")
-    network = execute.from_arrays(files.read_arrays("models/network.npz"))
+    network = from_arrays(files.read_arrays("models/network.npz"))
     assert execute.theta_digest(network) == table()[0]["model"]
 
 
