@@ -81,7 +81,7 @@ def test_digits_of_mnist_are_recognized_and_what_is_no_digit_gets_no_sure_answer
     wrong = sum(row["actual"] != row["predicted"] for row in files.read_rows(mnist / "reports/predictions.csv"))
     held = f"2000 of the 10000 test images: all {wrong} mistakes and the first {2000 - wrong}"
     assert held in text(page, "found")
-    assert (mnist / INDEX).stat().st_size < 2_000_000
+    assert (mnist / INDEX).stat().st_size < 4_000_000
 
 
 # See the network think
