@@ -41,7 +41,7 @@ bench: .venv/bench  ## compare speed with PyTorch and JAX (20 minutes)
 	dvc repro preprocess
 	python -m benchmarks.speed
 
-test: .venv/dev  ## run the fast tests (two minutes); `make test-all` also runs those in tests/slow (five minutes)
+test: .venv/dev  ## run the fast tests (two minutes); `make test-all` also runs those in tests/slow (seven minutes)
 	python -m pytest -n logical
 
 test-all: .venv/dev  # they need a browser: apt-get install chromium chromium-driver

@@ -101,10 +101,9 @@ class Table:
 
     def follow(self, trials: Sequence[Trial]) -> None:
         """Run trials; append their rows and write their models as they come."""
-        kept = {trial.key for trial in trials if self.keep_models}
         failed = 0
         with connect.cluster() as client, tqdm(total=len(trials), unit="trial", disable=None) as bar:
-            for trial, row, model in dispatch.run_trials(client, trials, kept):
+            for trial, row, model in dispatch.run_trials(client, trials, self.keep_models):
                 if row.problem:
                     failed += 1
                     tqdm.write(f"{trial}: {row.problem}", file=sys.stderr)

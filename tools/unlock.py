@@ -14,20 +14,19 @@ import psutil
 LOCK = Path(".dvc/tmp/rwlock")
 
 
-def running(root: Path) -> list[int]:
-    """Return the processes of DVC, its workers included, that run in this directory or below."""
-    found = []
+def is_running(root: Path) -> bool:
+    """Return True if a process of DVC, such as a worker of its queue, runs in this directory or below."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             program = [Path(word).name for word in process.cmdline()[:3]]  # python -m dvc, python .../bin/dvc, dvc
             if "dvc" in program and Path(process.cwd()).is_relative_to(root):
-                found.append(process.pid)
-    return found
+                return True
+    return False
 
 
 def main() -> None:
     """Remove the lock file if it is nobody's, and say so."""
-    if LOCK.exists() and LOCK.read_text() != "{}" and not running(Path.cwd()):
+    if LOCK.exists() and LOCK.read_text() != "{}" and not is_running(Path.cwd()):
         LOCK.unlink()
         print(f"removed {LOCK}: no dvc is running here")
 

@@ -8,7 +8,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ RETRIES = 2  # by Dask, of a trial with an error that another attempt may not ha
 PATIENCE, SLOWER = 1800.0, 10  # seconds that any trial may take, and how many times the slowest one's per epoch
 
 
-def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -> Iterator[tuple[Trial, Row, Model]]:
-    """Yield each trial with its row, and its model if its key is in `kept`.
+def run_trials(client: Client, trials: Sequence[Trial], keep_models: bool) -> Iterator[tuple[Trial, Row, Model]]:
+    """Yield each trial with its row, and its model if these are kept.
 
     Raises ConnectionError when the scheduler is lost.
     """
@@ -44,7 +44,7 @@ def run_trials(client: Client, trials: Sequence[Trial], kept: Collection[str]) -
             del waiting[trial.key]
             key = f"trial-{trial.key}-{next(numbers)}"  # a new one: Dask remembers a released key for a while
             options = {"key": key, "pure": False, "retries": RETRIES, "resources": {IDENTITY: 1}}
-            future = client.submit(execute, trial, trial.key in kept, IDENTITY, **options)
+            future = client.submit(execute, trial, keep_models, IDENTITY, **options)
             running[future] = trial, time.monotonic()
         with suppress(TimeoutError, CancelledError):
             wait(list(running), timeout=TICK, return_when="FIRST_COMPLETED") if running else time.sleep(TICK)

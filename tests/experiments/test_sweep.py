@@ -117,7 +117,7 @@ def test_the_end_of_a_task_is_told_apart():
     with pytest.raises(CancelledError):
         dispatch.result(trial, future)
     with pytest.raises(ConnectionError, match=r"^lost the scheduler; run the same command to resume$"):
-        next(dispatch.run_trials(SimpleNamespace(status="closed"), [trial], []))
+        next(dispatch.run_trials(SimpleNamespace(status="closed"), [trial], keep_models=False))
 
 
 def test_a_trial_that_hangs_is_given_to_another_worker_as_well(lab, in_process, monkeypatch, capsys):
